@@ -1,0 +1,99 @@
+//! Processes: birth by clone3(2), change by execve(2), and which descriptors survive it.
+//!
+//! clone3 is called directly, as no library offers it: fork() cannot make namespaces in the same step, and
+//! only clone3 puts a child into a cgroup v2 group at no cost (CLONE_INTO_CGROUP).
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use crate::check;
+
+/// CLONE_INTO_CGROUP of linux/sched.h (the libc crate's constant is too narrow).
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// What [`clone3`] is asked for.
+#[derive(Default)]
+pub struct CloneArgs<'fd> {
+    /// CLONE_NEW* flags (libc's constants).
+    pub namespaces: u64,
+    /// A cgroup v2 folder that the child is born in.
+    pub cgroup: Option<BorrowedFd<'fd>>,
+}
+
+/// Which side of a [`clone3`] we are on.
+pub enum Cloned {
+    /// In the new process.
+    Child,
+    /// In the process that called.
+    Parent {
+        /// The child's PID as the caller's PID namespace numbers it.
+        pid: i32,
+        /// The child's pidfd, close-on-exec.
+        pidfd: OwnedFd,
+    },
+}
+
+/// Clones the calling process as fork(2) does, into new namespaces and a cgroup (clone3(2)).
+///
+/// The caller must have one thread only: locks that other threads hold would stay locked in the child
+/// for ever. (Nothing unsound follows from that, but a child that hangs does.)
+///
+/// # Errors
+/// The kernel's error: EPERM, ENOSPC (too many namespaces), EAGAIN (too many processes), ENOSYS …
+pub fn clone3(args: &CloneArgs<'_>) -> io::Result<Cloned> {
+    let mut pidfd: libc::c_int = -1;
+    let mut request: libc::clone_args = {
+        // SAFETY: clone_args is plain integers, for which all-zero is a valid value and means "not asked for".
+        unsafe { std::mem::zeroed() }
+    };
+    request.flags = args.namespaces | libc::CLONE_PIDFD as u64;
+    request.pidfd = ptr::from_mut(&mut pidfd) as u64;
+    request.exit_signal = libc::SIGCHLD as u64;
+    if let Some(cgroup) = args.cgroup {
+        request.flags |= CLONE_INTO_CGROUP;
+        request.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    }
+    // SAFETY: `request` and the `pidfd` that it points to live across the call; without CLONE_VM the child
+    // has a copy of this stack and heap of its own, so returning twice breaks no reference.
+    let pid = check(unsafe {
+        libc::syscall(libc::SYS_clone3, ptr::from_mut(&mut request), size_of::<libc::clone_args>())
+    })?;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: the kernel stored a new descriptor that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let pid = i32::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+    Ok(Cloned::Parent { pid, pidfd })
+}
+
+/// Replaces the program of this process (execve(2)). Returns only if that failed.
+pub fn exec(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(args), pointers(env));
+    // SAFETY: both arrays are null-terminated and point at C strings that outlive the call.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Marks every descriptor from `first` on close-on-exec (close_range(2)), so that nothing of ours is
+/// inherited by what is executed next, whoever opened it.
+///
+/// # Errors
+/// The kernel's error; ENOSYS before 5.9, EINVAL before 5.11.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: no memory is passed; descriptors stay open, only their flag changes.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })
+        .map(drop)
+}
+
+/// Ends this process at once, without destructors or exit handlers: what a child that shares a
+/// terminal's or a file's state with its parent must use.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit never returns and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
