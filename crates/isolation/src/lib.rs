@@ -1,1 +1,53 @@
-//! stub
+//! The isolation core: what makes a process a container.
+//!
+//! A caller writes a [`Plan`] and has it carried out by [`birth::bring`]; later programs enter the same
+//! container by [`enter::enter`]. Read [`birth`] first: it is the list of what happens.
+//!
+//! | what | where |
+//! |---|---|
+//! | namespaces, one file each | [`namespaces`] |
+//! | the root file system | [`rootfs`] |
+//! | mounts, /dev, masked paths | [`mounts`], [`devices`] |
+//! | what root may not do | [`capabilities`], [`seccomp`] |
+//! | how much it may use | [`cgroups`], [`rlimits`] |
+//! | whom it runs as | [`users`] |
+//! | the supervisor's side of a birth, and the child's | [`birth`], `child` |
+//! | the last steps before a program runs, first or later | `program`, `terminal` |
+//!
+//! This crate knows no engine, image or network: those above it write the plan and wire the network.
+
+pub mod birth;
+pub mod capabilities;
+pub mod cgroups;
+mod child;
+pub mod devices;
+pub mod enter;
+mod error;
+pub mod mounts;
+pub mod namespaces;
+pub mod plan;
+mod program;
+pub mod rlimits;
+pub mod rootfs;
+//SECCOMP
+pub mod seccomp {
+    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct Program {
+        pub instructions: Vec<Instruction>,
+        pub flags: u32,
+    }
+    #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    pub struct Instruction {
+        pub code: u16,
+        pub jt: u8,
+        pub jf: u8,
+        pub k: u32,
+    }
+}
+mod sysctls;
+mod terminal;
+pub mod trace;
+pub mod users;
+
+pub use error::{Error, Kind, Result, Step, describe};
+pub use plan::{Handle, Plan, Process, TerminalSize};

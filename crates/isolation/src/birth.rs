@@ -1,0 +1,275 @@
+//! Birth: a plan is carried out, and a container's first program runs.
+//!
+//! Two processes take part. The *supervisor* (this file) has the host's rights: it makes the control group,
+//! clones the child into its new namespaces, maps the IDs, has the network wired, and prepares every mount that
+//! needs the host as a detached descriptor. The *child* ([`crate::child`]) has only what its namespaces give
+//! it: it receives the descriptors, attaches them, leaves the host's tree behind and executes the program.
+//!
+//! They talk over one socket: the supervisor sends what it prepared; the child sends its terminal, or the step
+//! that failed; that the program runs shows in the socket's end, since execve closes it.
+//!
+//! The process that calls must have one thread (see [`bulkhead_sys::process::clone3`]).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use bulkhead_sys::channel;
+use bulkhead_sys::pidfd::{self, Ended};
+use bulkhead_sys::process::{CloneArgs, Cloned, clone3};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroups::Created;
+use crate::child;
+use crate::error::{Error, Result, Step};
+use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, user::UserNamespace};
+use crate::plan::Plan;
+use crate::trace::{Lap, Trace};
+use crate::users::{self, User};
+use crate::{mounts, rootfs};
+
+/// A program that runs, in a container.
+#[derive(Debug)]
+pub struct Running {
+    /// Its process ID as the supervisor's PID namespace numbers it.
+    pub pid: i32,
+    /// The same, safe from reuse.
+    pub pidfd: OwnedFd,
+    /// The terminal's own side, if it was given one.
+    pub terminal: Option<OwnedFd>,
+}
+
+/// A container that runs.
+#[derive(Debug)]
+pub struct Born {
+    /// Its first program.
+    pub first: Running,
+    /// Its control group.
+    pub cgroup: Created,
+}
+
+/// The three standard streams of a program without a terminal.
+pub type Streams = [OwnedFd; 3];
+
+/// Carries out `plan`. `handles` are the descriptors that it refers to; `streams` are the program's standard
+/// streams (with a terminal they are ignored); `wire` is called with the new network namespace, before the
+/// program starts.
+///
+/// # Errors
+/// The first step that failed. Nothing is left behind: no process, group, mount or namespace.
+pub fn bring(
+    plan: &Plan,
+    handles: &[OwnedFd],
+    streams: Option<Streams>,
+    wire: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>,
+    trace: &mut Trace,
+) -> Result<Born> {
+    namespaces::time::prepare(plan.namespaces.time)?;
+    let cgroup = Created::create(&plan.cgroup)?;
+    trace.lap("control group");
+    let born = bring_in(plan, handles, streams, wire, &cgroup, trace);
+    match born {
+        Ok(first) => Ok(Born { first, cgroup }),
+        Err(error) => {
+            drop(cgroup);
+            // The error above is the one to tell; an empty group that stays is found by the next command.
+            let _ = crate::cgroups::remove(&plan.cgroup.path);
+            Err(error)
+        }
+    }
+}
+
+fn bring_in(
+    plan: &Plan,
+    handles: &[OwnedFd],
+    streams: Option<Streams>,
+    wire: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>,
+    cgroup: &Created,
+    trace: &mut Trace,
+) -> Result<Running> {
+    let unborn = Unborn::clone(plan, handles, cgroup, streams.as_ref(), trace.on())?;
+    trace.lap("clone into namespaces");
+    let mapping = unborn.map_ids(&plan.namespaces.user)?;
+    let mapping = mapping.as_ref().map(AsFd::as_fd);
+    unborn.adjust_oom_score(plan.process.oom_score_adj)?;
+    trace.lap("ID mappings");
+    let root = rootfs::prepare(&plan.rootfs, mapping)?;
+    trace.lap("overlay");
+    let user = users::resolve(root.as_fd(), &plan.process.user, &plan.process.additional_groups)?;
+    if let Some(streams) = &streams {
+        own_streams(streams, plan.namespaces.user.outside(user.uid, user.gid)?)?;
+    }
+    let mut prepared = vec![root];
+    prepared.extend(mounts::prepare(&plan.mounts, handles, &plan.namespaces.user, mapping, cgroup)?);
+    trace.lap("mounts prepared");
+    unborn.hand_over(&user, &prepared)?;
+    drop(prepared);
+    // The network is wired while the child attaches its mounts: it waits for both before it goes on.
+    if plan.namespaces.net == NetNamespace::New {
+        wire(unborn.net_namespace()?.as_fd())?;
+    }
+    trace.lap("network wired");
+    unborn.let_go()?;
+    unborn.see_it_run(trace)
+}
+
+/// Gives the streams that are pipes to the program's user, so that it can open /dev/stdout and the like.
+pub(crate) fn own_streams(streams: &Streams, (uid, gid): (u32, u32)) -> Result<()> {
+    use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
+    if (uid, gid) == (0, 0) {
+        return Ok(());
+    }
+    for stream in streams {
+        let stat = fstat(stream).step("standard streams", || "look at a standard stream")?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo {
+            fchown(stream, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .step("standard streams", || "give a pipe to the program's user")?;
+        }
+    }
+    Ok(())
+}
+
+/// What the supervisor sends with the prepared mounts.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Delivery {
+    /// Whom the program runs as.
+    pub(crate) user: User,
+    /// How many descriptors come in all; they travel in several messages when they are many.
+    pub(crate) descriptors: usize,
+}
+
+/// What a child says.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Word {
+    /// Its terminal's own side comes with this.
+    Terminal,
+    /// How long its steps took.
+    Laps(Vec<Lap>),
+    /// It cannot go on.
+    Failed(Error),
+}
+
+/// A child that is not a program yet. Dropped, it is ended.
+pub(crate) struct Unborn {
+    pid: i32,
+    pidfd: Option<OwnedFd>,
+    socket: OwnedFd,
+}
+
+impl Unborn {
+    fn clone(
+        plan: &Plan,
+        handles: &[OwnedFd],
+        cgroup: &Created,
+        streams: Option<&Streams>,
+        trace: bool,
+    ) -> Result<Unborn> {
+        let joined = JoinedAtClone::enter(&plan.namespaces, handles)?;
+        let flags = plan.namespaces.clone_flags();
+        let unborn =
+            Unborn::fork(flags, cgroup, |socket| child::be_born(plan, cgroup, streams, &socket, trace));
+        drop(joined);
+        unborn
+    }
+
+    /// Clones; the child runs `life` and never returns from here.
+    pub(crate) fn fork(
+        namespaces: u64,
+        cgroup: &Created,
+        life: impl FnOnce(BorrowedFd<'_>) -> Error,
+    ) -> Result<Unborn> {
+        let (ours, theirs) = channel::pair().step("clone", || "make a socket to the child")?;
+        let args = CloneArgs { namespaces, cgroup: cgroup.for_clone() };
+        match clone3(&args).step("clone", || "clone into new namespaces")? {
+            Cloned::Parent { pid, pidfd } => Ok(Unborn { pid, pidfd: Some(pidfd), socket: ours }),
+            Cloned::Child => {
+                drop(ours);
+                let failed = life(theirs.as_fd());
+                child::tell(theirs.as_fd(), &Word::Failed(failed.clone()), &[]);
+                bulkhead_sys::process::exit_now(failed.exit_code());
+            }
+        }
+    }
+
+    /// Writes the mapping, and gives the user namespace for ID-mapped mounts.
+    fn map_ids(&self, user: &UserNamespace) -> Result<Option<OwnedFd>> {
+        let UserNamespace::New(mappings) = user else { return Ok(None) };
+        namespaces::user::write_mappings(self.pid, mappings)?;
+        namespaces::user::of_process(self.pid).map(Some)
+    }
+
+    pub(crate) fn adjust_oom_score(&self, score: Option<i32>) -> Result<()> {
+        let Some(score) = score else { return Ok(()) };
+        std::fs::write(format!("/proc/{}/oom_score_adj", self.pid), score.to_string()).step(
+            "oom score",
+            || {
+                format!(
+                    "set oom_score_adj to {score} (to lower it, this engine itself needs CAP_SYS_RESOURCE)"
+                )
+            },
+        )
+    }
+
+    fn net_namespace(&self) -> Result<OwnedFd> {
+        std::fs::File::open(format!("/proc/{}/ns/net", self.pid))
+            .map(OwnedFd::from)
+            .step("network", || "open the new network namespace")
+    }
+
+    fn hand_over(&self, user: &User, prepared: &[OwnedFd]) -> Result<()> {
+        let delivery = Delivery { user: user.clone(), descriptors: prepared.len() };
+        let mut body = serde_json::to_vec(&delivery).unwrap_or_default();
+        for some in prepared.chunks(channel::MAX_FDS) {
+            let fds: Vec<BorrowedFd<'_>> = some.iter().map(AsFd::as_fd).collect();
+            self.say(&body, &fds)?;
+            body = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn let_go(&self) -> Result<()> {
+        self.say(b"go", &[])
+    }
+
+    /// Sends; a child that has gone has most likely said why.
+    fn say(&self, body: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
+        channel::send(&self.socket, body, fds).or_else(|error| {
+            self.listen(&mut Trace::new(false)).and(Err(error).step("clone", || "talk to the child"))
+        })
+    }
+
+    /// Waits until the program runs.
+    pub(crate) fn see_it_run(mut self, trace: &mut Trace) -> Result<Running> {
+        let terminal = self.listen(trace)?;
+        // An end without a word is either the program's start or the child's death: ask which.
+        let pidfd = self.pidfd.take().ok_or_else(|| Error::new("clone", "the child is gone"))?;
+        Ok(Running { pid: self.pid, pidfd, terminal })
+    }
+
+    fn listen(&self, trace: &mut Trace) -> Result<Option<OwnedFd>> {
+        let mut terminal = None;
+        while let Some(mut message) =
+            channel::receive(&self.socket).step("clone", || "hear from the child")?
+        {
+            match serde_json::from_slice(&message.body) {
+                Ok(Word::Terminal) => terminal = message.fds.pop(),
+                Ok(Word::Laps(laps)) => {
+                    trace.lap("child ready");
+                    trace.adopt("child: ", laps);
+                }
+                Ok(Word::Failed(error)) => return Err(error),
+                Err(_) => return Err(Error::new("clone", "the child sent a message that cannot be read")),
+            }
+        }
+        trace.lap("program runs");
+        Ok(terminal)
+    }
+}
+
+impl Drop for Unborn {
+    fn drop(&mut self) {
+        if let Some(pidfd) = &self.pidfd {
+            // It may have ended by itself; reaping is what matters.
+            let _ = pidfd::send_signal(pidfd.as_fd(), 9);
+            let _: std::io::Result<Option<Ended>> = pidfd::wait(pidfd, true);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Control groups (cgroups(7)): how much a container may use, which devices it may open, how it is paused,
+//! and whether the kernel ran out of memory for it. Version 2 and version 1 (alone or as a hybrid) both work.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`layout`] | which hierarchies this machine has, and where |
+//! | [`resources`] | the limits, in the OCI specification's words |
+//! | [`v1`], [`v2`] | how each version writes them, freezes, kills and counts |
+//! | [`devices`] | device rules, and the program that decides them on version 2 |
+//!
+//! A process enters its group at the cost of nothing (v2: CLONE_INTO_CGROUP) or almost nothing (v1: the child
+//! writes "0" to each `tasks` file while it has one thread): a PID written to cgroup.procs waits for an RCU
+//! grace period, some 10 ms.
+
+pub mod devices;
+pub mod layout;
+pub mod resources;
+mod v1;
+mod v2;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, Step};
+use crate::mounts::Attributes;
+use layout::Layout;
+use resources::Resources;
+
+pub(crate) const STEP: &str = "cgroup";
+
+/// A container's group and what holds in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// The group's path below the root of each hierarchy, e.g. `/bulkhead/4f1c…`.
+    pub path: String,
+    /// The limits.
+    pub resources: Resources,
+}
+
+/// A group that exists, opened. It is not removed when this is dropped.
+#[derive(Debug)]
+pub struct Created {
+    version: Version,
+    /// What could not be set and was left out, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Version {
+    V1(Vec<v1::Group>),
+    V2(v2::Group),
+}
+
+impl Created {
+    /// Makes the group and sets its limits. On an error nothing is left behind.
+    ///
+    /// # Errors
+    /// A hierarchy that cannot be written, a limit that the kernel refuses.
+    pub fn create(cgroup: &Cgroup) -> Result<Created> {
+        let layout = Layout::detect()?;
+        let made = match &layout {
+            Layout::V1(hierarchies) => v1::create(hierarchies, cgroup)
+                .map(|(groups, warnings)| Created { version: Version::V1(groups), warnings }),
+            Layout::V2(mount) => v2::create(mount, cgroup)
+                .map(|(group, warnings)| Created { version: Version::V2(group), warnings }),
+        };
+        made.inspect_err(|_| {
+            // The first error is the one to tell; what is not removed now, `remove` finds again.
+            let _ = remove(&cgroup.path);
+        })
+    }
+
+    /// The folder that a clone is born in (v2).
+    pub(crate) fn for_clone(&self) -> Option<BorrowedFd<'_>> {
+        match &self.version {
+            Version::V2(group) => Some(group.folder.as_fd()),
+            Version::V1(_) => None,
+        }
+    }
+
+    /// In the child, while it has one thread: enters the group (v1; on v2 it was born in it).
+    pub(crate) fn enter(&self) -> Result<()> {
+        match &self.version {
+            Version::V2(_) => Ok(()),
+            Version::V1(groups) => v1::enter(groups),
+        }
+    }
+
+    /// In the supervisor: detached mounts of the group's folders, for /sys/fs/cgroup in the container.
+    pub(crate) fn clones(&self) -> Result<Vec<OwnedFd>> {
+        match &self.version {
+            Version::V1(groups) => groups.iter().map(|group| clone(&group.folder)).collect(),
+            Version::V2(group) => Ok(vec![clone(&group.folder)?]),
+        }
+    }
+
+    /// In the child: attaches those mounts at `target`.
+    pub(crate) fn attach(
+        &self,
+        root: BorrowedFd<'_>,
+        target: &str,
+        attributes: Attributes,
+        next: &mut impl FnMut() -> Result<OwnedFd>,
+    ) -> Result<()> {
+        use crate::mounts::{attach, target::find_exact};
+        let place = find_exact(root, target)?;
+        let finish = |mount: &OwnedFd| {
+            bulkhead_sys::mount::set_attributes(mount.as_fd(), &attributes.change())
+                .step(STEP, || format!("set the attributes of {target}"))
+        };
+        match &self.version {
+            Version::V2(_) => {
+                let mount = next()?;
+                finish(&mount)?;
+                attach(&mount, &place, target)
+            }
+            Version::V1(groups) => {
+                let base = crate::mounts::pseudo::mount(
+                    "tmpfs",
+                    &[("mode", "0755")],
+                    Attributes { readonly: false, ..attributes },
+                )?;
+                v1::make_names(&base, groups)?;
+                attach(&base, &place, target)?;
+                for group in groups {
+                    let mount = next()?;
+                    finish(&mount)?;
+                    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                    let place = openat(&base, group.name.as_str(), flags, Mode::empty())
+                        .step(STEP, || format!("open {target}/{}", group.name))?;
+                    attach(&mount, &place, target)?;
+                }
+                finish(&base)
+            }
+        }
+    }
+
+    /// Stops (or continues) every process of the group, for as long as it is frozen.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn freeze(&self, frozen: bool) -> Result<()> {
+        match &self.version {
+            Version::V1(groups) => v1::freeze(groups, frozen),
+            Version::V2(group) => v2::freeze(group, frozen),
+        }
+    }
+
+    /// How many processes the kernel has ended in it for want of memory.
+    pub fn oom_kills(&self) -> u64 {
+        match &self.version {
+            Version::V1(groups) => v1::oom_kills(groups),
+            Version::V2(group) => v2::oom_kills(group),
+        }
+    }
+}
+
+fn clone(folder: &OwnedFd) -> Result<OwnedFd> {
+    use rustix::mount::{OpenTreeFlags, open_tree};
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(folder, "", flags).step(STEP, || "bind the container's group")
+}
+
+/// The process IDs in the group, all hierarchies together.
+///
+/// # Errors
+/// A hierarchy that cannot be read.
+pub fn processes(path: &str) -> Result<Vec<i32>> {
+    let mut all: Vec<i32> = Vec::new();
+    for folder in folders(path)? {
+        for folder in with_descendants(&folder) {
+            let text = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            all.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+/// Ends every process in the group. What is born meanwhile is found by looking again, a bounded number of times.
+///
+/// # Errors
+/// A hierarchy that cannot be read.
+pub fn kill_all(path: &str) -> Result<()> {
+    if let Layout::V2(mount) = Layout::detect()?
+        && std::fs::write(below(&mount, path).join("cgroup.kill"), "1").is_ok()
+    {
+        return Ok(());
+    }
+    for _ in 0..64 {
+        let processes = processes(path)?;
+        if processes.is_empty() {
+            break;
+        }
+        for pid in processes {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid)
+                && let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+                && self::processes(path)?.contains(&pid.as_raw_nonzero().get())
+            {
+                // Between the list and the pidfd the number may have come to mean another process: it was
+                // looked up again, and the pidfd holds it since.
+                let _ = bulkhead_sys::pidfd::send_signal(pidfd.as_fd(), 9);
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Removes the group from every hierarchy, with what the container made below it. Gone already is fine.
+///
+/// # Errors
+/// EBUSY while processes are in it.
+pub fn remove(path: &str) -> Result<()> {
+    let mut result = Ok(());
+    for folder in folders(path)? {
+        for folder in with_descendants(&folder).iter().rev() {
+            match rustix::fs::rmdir(folder) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => {
+                    let failed =
+                        Err(error).step(STEP, || format!("remove the control group {}", folder.display()));
+                    result = result.and(failed);
+                }
+            }
+        }
+    }
+    result
+}
+
+/// The group's folder in each hierarchy.
+fn folders(path: &str) -> Result<Vec<PathBuf>> {
+    Ok(match Layout::detect()? {
+        Layout::V1(hierarchies) => {
+            hierarchies.iter().map(|hierarchy| below(&hierarchy.mount, path)).collect()
+        }
+        Layout::V2(mount) => vec![below(&mount, path)],
+    })
+}
+
+pub(crate) fn below(mount: &Path, path: &str) -> PathBuf {
+    mount.join(path.trim_start_matches('/'))
+}
+
+/// The folder and all below it, parents first.
+fn with_descendants(folder: &Path) -> Vec<PathBuf> {
+    let mut all = vec![folder.to_owned()];
+    let mut next = 0;
+    while let Some(current) = all.get(next).cloned() {
+        next += 1;
+        let Ok(entries) = std::fs::read_dir(&current) else { continue };
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                all.push(entry.path());
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,66 @@
+//! Limits of a control group, in the words of the OCI runtime specification (config-linux.md, "Control groups").
+
+use serde::{Deserialize, Serialize};
+
+use super::devices::Rule;
+
+/// What a container may use. What is `None` is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Memory in bytes; -1 lifts a limit.
+    pub memory: Option<i64>,
+    /// Memory that it keeps when memory is short, in bytes.
+    pub memory_reservation: Option<i64>,
+    /// Memory and swap together, in bytes; -1 is unlimited swap.
+    pub memory_swap: Option<i64>,
+    /// How readily its memory is swapped out (0–100; version 1 only).
+    pub memory_swappiness: Option<u64>,
+    /// Whether a process that finds no memory waits instead of being ended (version 1 only).
+    pub oom_kill_disable: bool,
+    /// Share of the processors relative to other groups (2–262144; 1024 is usual).
+    pub cpu_shares: Option<u64>,
+    /// Microseconds of processor time in each period; -1 is unlimited.
+    pub cpu_quota: Option<i64>,
+    /// The period in microseconds.
+    pub cpu_period: Option<u64>,
+    /// Processors it may run on, e.g. `0-2,5`.
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes it may use.
+    pub cpuset_mems: Option<String>,
+    /// How many processes and threads; -1 is unlimited.
+    pub pids: Option<i64>,
+    /// Share of disk time relative to other groups (10–1000).
+    pub blkio_weight: Option<u16>,
+    /// Limits for single disks.
+    pub throttle: Vec<Throttle>,
+    /// Which devices may be opened: of several rules that apply the last decides. Empty: no control.
+    pub devices: Vec<Rule>,
+    /// Version 2 files and their contents, written last.
+    pub unified: Vec<(String, String)>,
+}
+
+/// A limit for one disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Throttle {
+    /// What is limited.
+    pub kind: ThrottleKind,
+    /// The disk's major number.
+    pub major: u32,
+    /// The disk's minor number.
+    pub minor: u32,
+    /// Bytes or operations in a second.
+    pub rate: u64,
+}
+
+/// What a [`Throttle`] limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ThrottleKind {
+    /// Bytes read.
+    ReadBytes,
+    /// Bytes written.
+    WriteBytes,
+    /// Read operations.
+    ReadOperations,
+    /// Write operations.
+    WriteOperations,
+}

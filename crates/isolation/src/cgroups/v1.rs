@@ -1,0 +1,224 @@
+//! Version 1: a folder for the container in each hierarchy (the kernel's Documentation/admin-guide/cgroup-v1).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, openat, symlinkat};
+use rustix::io::Errno;
+
+use super::layout::Hierarchy;
+use super::resources::{Resources, ThrottleKind};
+use super::{Cgroup, STEP, below};
+use crate::error::{Error, Result, Step};
+
+/// The container's folder in one hierarchy.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Its name below /sys/fs/cgroup, e.g. `cpu,cpuacct`.
+    pub(super) name: String,
+    controllers: Vec<String>,
+    pub(super) folder: OwnedFd,
+    /// The file through which a single-threaded process enters cheaply.
+    tasks: OwnedFd,
+}
+
+impl Group {
+    fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+
+    fn write(&self, file: &str, value: &str) -> rustix::io::Result<()> {
+        let fd = openat(&self.folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::io::write(&fd, value.as_bytes()).map(drop)
+    }
+
+    fn read(&self, file: &str) -> rustix::io::Result<String> {
+        let fd = openat(&self.folder, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = vec![0u8; 4096];
+        let length = rustix::io::read(&fd, &mut text)?;
+        text.truncate(length);
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+pub(super) fn create(hierarchies: &[Hierarchy], cgroup: &Cgroup) -> Result<(Vec<Group>, Vec<String>)> {
+    let mut groups = Vec::with_capacity(hierarchies.len());
+    for hierarchy in hierarchies {
+        groups.push(make(hierarchy, &cgroup.path)?);
+    }
+    let warnings = limit(&groups, &cgroup.resources)?;
+    Ok((groups, warnings))
+}
+
+fn make(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
+    let folder_path = below(&hierarchy.mount, path);
+    let mode = Mode::from_raw_mode(0o755);
+    match mkdirat(CWD, &folder_path, mode) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(Errno::NOENT) => {
+            make_parents(hierarchy, path)?;
+            match mkdirat(CWD, &folder_path, mode) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => {
+                    return Err(error)
+                        .step(STEP, || format!("make the control group {}", folder_path.display()));
+                }
+            }
+        }
+        Err(error) => {
+            return Err(error).step(STEP, || format!("make the control group {}", folder_path.display()));
+        }
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open(&folder_path, flags, Mode::empty())
+        .step(STEP, || format!("open the control group {}", folder_path.display()))?;
+    let tasks = openat(&folder, "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .step(STEP, || format!("open {}/tasks", folder_path.display()))?;
+    let name = hierarchy.controllers.join(",");
+    Ok(Group { name, controllers: hierarchy.controllers.clone(), folder, tasks })
+}
+
+/// Makes the groups above; one that has cpusets passes its processors on to what is made in it.
+fn make_parents(hierarchy: &Hierarchy, path: &str) -> Result<()> {
+    let mut current = hierarchy.mount.clone();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    for part in parts.iter().take(parts.len().saturating_sub(1)) {
+        if hierarchy.controllers.iter().any(|c| c == "cpuset") {
+            let inherit = current.join("cgroup.clone_children");
+            std::fs::write(&inherit, "1").step(STEP, || format!("write {}", inherit.display()))?;
+        }
+        current.push(part);
+        match mkdirat(CWD, &current, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => {
+                return Err(error).step(STEP, || format!("make the control group {}", current.display()));
+            }
+        }
+    }
+    if hierarchy.controllers.iter().any(|c| c == "cpuset") {
+        let inherit = current.join("cgroup.clone_children");
+        std::fs::write(&inherit, "1").step(STEP, || format!("write {}", inherit.display()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn enter(groups: &[Group]) -> Result<()> {
+    for group in groups {
+        rustix::io::write(&group.tasks, b"0")
+            .step(STEP, || format!("enter the control group ({})", group.name))?;
+    }
+    Ok(())
+}
+
+/// In the child: the folders for the hierarchies, and links for controllers that share one.
+pub(super) fn make_names(base: &OwnedFd, groups: &[Group]) -> Result<()> {
+    for group in groups {
+        mkdirat(base, group.name.as_str(), Mode::from_raw_mode(0o755))
+            .step(STEP, || format!("make /sys/fs/cgroup/{}", group.name))?;
+        if group.controllers.len() > 1 {
+            for controller in &group.controllers {
+                symlinkat(group.name.as_str(), base.as_fd(), controller.as_str())
+                    .step(STEP, || format!("make /sys/fs/cgroup/{controller}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn freeze(groups: &[Group], frozen: bool) -> Result<()> {
+    let state = if frozen { "FROZEN" } else { "THAWED" };
+    let group = find(groups, "freezer")?;
+    group.write("freezer.state", state).step(STEP, || format!("write {state} to freezer.state"))
+}
+
+pub(super) fn oom_kills(groups: &[Group]) -> u64 {
+    let text = find(groups, "memory").ok().and_then(|group| group.read("memory.oom_control").ok());
+    let count = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse().ok();
+    text.as_deref().and_then(|text| text.lines().find_map(count)).unwrap_or(0)
+}
+
+fn find<'groups>(groups: &'groups [Group], controller: &str) -> Result<&'groups Group> {
+    groups.iter().find(|group| group.has(controller)).ok_or_else(|| {
+        Error::new(
+            STEP,
+            format!("this machine has no {controller} control groups mounted: the limit cannot be held"),
+        )
+    })
+}
+
+fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let set = |controller: &str, file: &str, value: String| -> Result<()> {
+        find(groups, controller)?.write(file, &value).step(STEP, || format!("set {file} to {value}"))
+    };
+    if let Some(bytes) = limits.memory {
+        set("memory", "memory.limit_in_bytes", bytes.to_string())?;
+    }
+    if let Some(bytes) = limits.memory_swap {
+        match find(groups, "memory")?.write("memory.memsw.limit_in_bytes", &bytes.to_string()) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => warnings.push(
+                "this kernel does not count swap (boot it with swapaccount=1): memory is limited without swap".into(),
+            ),
+            Err(error) => {
+                return Err(error).step(STEP, || format!("set memory.memsw.limit_in_bytes to {bytes}"));
+            }
+        }
+    }
+    if let Some(bytes) = limits.memory_reservation {
+        set("memory", "memory.soft_limit_in_bytes", bytes.to_string())?;
+    }
+    if let Some(value) = limits.memory_swappiness {
+        set("memory", "memory.swappiness", value.to_string())?;
+    }
+    if limits.oom_kill_disable {
+        set("memory", "memory.oom_control", "1".into())?;
+    }
+    if let Some(shares) = limits.cpu_shares {
+        set("cpu", "cpu.shares", shares.to_string())?;
+    }
+    if let Some(period) = limits.cpu_period {
+        set("cpu", "cpu.cfs_period_us", period.to_string())?;
+    }
+    if let Some(quota) = limits.cpu_quota {
+        set("cpu", "cpu.cfs_quota_us", quota.to_string())?;
+    }
+    if let Some(cpus) = &limits.cpuset_cpus {
+        set("cpuset", "cpuset.cpus", cpus.clone())?;
+    }
+    if let Some(mems) = &limits.cpuset_mems {
+        set("cpuset", "cpuset.mems", mems.clone())?;
+    }
+    if let Some(count) = limits.pids {
+        set("pids", "pids.max", if count < 0 { "max".into() } else { count.to_string() })?;
+    }
+    if let Some(weight) = limits.blkio_weight {
+        let group = find(groups, "blkio")?;
+        let written = group
+            .write("blkio.bfq.weight", &weight.to_string())
+            .or_else(|_| group.write("blkio.weight", &weight.to_string()));
+        match written {
+            Err(Errno::NOENT) => warnings
+                .push("no disk scheduler of this kernel weighs groups: blkio-weight has no effect".into()),
+            other => other.step(STEP, || format!("set blkio.weight to {weight}"))?,
+        }
+    }
+    for throttle in &limits.throttle {
+        let file = match throttle.kind {
+            ThrottleKind::ReadBytes => "blkio.throttle.read_bps_device",
+            ThrottleKind::WriteBytes => "blkio.throttle.write_bps_device",
+            ThrottleKind::ReadOperations => "blkio.throttle.read_iops_device",
+            ThrottleKind::WriteOperations => "blkio.throttle.write_iops_device",
+        };
+        set("blkio", file, format!("{}:{} {}", throttle.major, throttle.minor, throttle.rate))?;
+    }
+    for rule in &limits.devices {
+        set("devices", if rule.allow { "devices.allow" } else { "devices.deny" }, rule.line())?;
+    }
+    if let Some((file, _)) = limits.unified.first() {
+        return Err(Error::new(
+            STEP,
+            format!("{file} is a setting of cgroup version 2, and this machine has version 1"),
+        ));
+    }
+    Ok(warnings)
+}

@@ -1,0 +1,203 @@
+//! Version 2: one folder (the kernel's Documentation/admin-guide/cgroup-v2.rst).
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, openat};
+use rustix::io::Errno;
+
+use super::resources::{Resources, ThrottleKind};
+use super::{Cgroup, STEP, below, devices};
+use crate::error::{Result, Step};
+
+/// The controllers that are passed down to containers, as far as the kernel has them.
+const CONTROLLERS: [&str; 6] = ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"];
+
+/// The container's folder.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) folder: OwnedFd,
+}
+
+impl Group {
+    fn write(&self, file: &str, value: &str) -> rustix::io::Result<()> {
+        let fd = openat(&self.folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::io::write(&fd, value.as_bytes()).map(drop)
+    }
+}
+
+pub(super) fn create(mount: &Path, cgroup: &Cgroup) -> Result<(Group, Vec<String>)> {
+    let path = below(mount, &cgroup.path);
+    let mode = Mode::from_raw_mode(0o755);
+    let parent = path.parent().unwrap_or(mount);
+    if !parent.join("cgroup.subtree_control").exists() {
+        make_parents(mount, &cgroup.path)?;
+    }
+    match mkdirat(CWD, &path, mode) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error).step(STEP, || format!("make the control group {}", path.display())),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open(&path, flags, Mode::empty())
+        .step(STEP, || format!("open the control group {}", path.display()))?;
+    let group = Group { folder };
+    let warnings = limit(&group, &cgroup.resources)?;
+    Ok((group, warnings))
+}
+
+/// Makes the groups above and passes the controllers down to what is made in them.
+fn make_parents(mount: &Path, path: &str) -> Result<()> {
+    let mut current = mount.to_owned();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    for part in parts.iter().take(parts.len().saturating_sub(1)) {
+        pass_down(&current)?;
+        current.push(part);
+        match mkdirat(CWD, &current, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => {
+                return Err(error).step(STEP, || format!("make the control group {}", current.display()));
+            }
+        }
+    }
+    pass_down(&current)
+}
+
+fn pass_down(folder: &Path) -> Result<()> {
+    let available = std::fs::read_to_string(folder.join("cgroup.controllers"))
+        .step(STEP, || format!("read {}/cgroup.controllers", folder.display()))?;
+    let wanted: Vec<String> =
+        available.split_whitespace().filter(|c| CONTROLLERS.contains(c)).map(|c| format!("+{c}")).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    std::fs::write(folder.join("cgroup.subtree_control"), wanted.join(" ")).step(STEP, || {
+        format!(
+            "pass controllers down from {} (version 2 allows that only where no process is in the group itself)",
+            folder.display()
+        )
+    })
+}
+
+pub(super) fn freeze(group: &Group, frozen: bool) -> Result<()> {
+    group.write("cgroup.freeze", if frozen { "1" } else { "0" }).step(STEP, || "write cgroup.freeze")
+}
+
+pub(super) fn oom_kills(group: &Group) -> u64 {
+    let read = || -> rustix::io::Result<String> {
+        let fd = openat(&group.folder, "memory.events", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = vec![0u8; 1024];
+        let length = rustix::io::read(&fd, &mut text)?;
+        text.truncate(length);
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    let count = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse().ok();
+    read().ok().and_then(|text| text.lines().find_map(count)).unwrap_or(0)
+}
+
+fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let number = |value: i64| if value < 0 { "max".to_owned() } else { value.to_string() };
+    let set = |file: &str, value: &str| -> Result<()> {
+        group.write(file, value).step(STEP, || {
+            format!(
+                "set {file} to {value} (a missing file is a controller that this machine does not pass down)"
+            )
+        })
+    };
+    if let Some(bytes) = limits.memory {
+        set("memory.max", &number(bytes))?;
+    }
+    if let Some(total) = limits.memory_swap {
+        // Version 1 counts memory and swap together, version 2 swap alone.
+        let swap = if total < 0 { total } else { total.saturating_sub(limits.memory.unwrap_or(0)).max(0) };
+        match group.write("memory.swap.max", &number(swap)) {
+            Err(Errno::NOENT) => {
+                warnings.push("this kernel does not count swap: memory is limited without it".into())
+            }
+            other => other.step(STEP, || format!("set memory.swap.max to {}", number(swap)))?,
+        }
+    }
+    if let Some(bytes) = limits.memory_reservation {
+        set("memory.low", &bytes.max(0).to_string())?;
+    }
+    if limits.memory_swappiness.is_some() {
+        warnings
+            .push("cgroup version 2 has no swappiness of a group: memory-swappiness has no effect".into());
+    }
+    if limits.oom_kill_disable {
+        warnings.push(
+            "cgroup version 2 cannot turn off the out-of-memory killer: oom-kill-disable has no effect"
+                .into(),
+        );
+    }
+    if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
+        set("cpu.weight", &weight_of_shares(shares).to_string())?;
+    }
+    if limits.cpu_quota.is_some() || limits.cpu_period.is_some() {
+        let quota =
+            limits.cpu_quota.filter(|quota| *quota > 0).map_or("max".into(), |quota| quota.to_string());
+        set("cpu.max", &format!("{quota} {}", limits.cpu_period.unwrap_or(100_000)))?;
+    }
+    if let Some(cpus) = &limits.cpuset_cpus {
+        set("cpuset.cpus", cpus)?;
+    }
+    if let Some(mems) = &limits.cpuset_mems {
+        set("cpuset.mems", mems)?;
+    }
+    if let Some(count) = limits.pids {
+        set("pids.max", &number(count))?;
+    }
+    if let Some(weight) = limits.blkio_weight {
+        let written = group
+            .write("io.bfq.weight", &weight.to_string())
+            .or_else(|_| group.write("io.weight", &format!("default {weight}")));
+        match written {
+            Err(Errno::NOENT) => {
+                warnings.push(
+                    "no disk scheduler of this kernel weighs groups: blkio-weight has no effect".into(),
+                );
+            }
+            other => other.step(STEP, || format!("set io.weight to {weight}"))?,
+        }
+    }
+    for throttle in &limits.throttle {
+        let key = match throttle.kind {
+            ThrottleKind::ReadBytes => "rbps",
+            ThrottleKind::WriteBytes => "wbps",
+            ThrottleKind::ReadOperations => "riops",
+            ThrottleKind::WriteOperations => "wiops",
+        };
+        set("io.max", &format!("{}:{} {key}={}", throttle.major, throttle.minor, throttle.rate))?;
+    }
+    if !limits.devices.is_empty() {
+        let program = bulkhead_sys::bpf::load_device_program(&devices::program(&limits.devices))
+            .step(STEP, || "load the program that decides about devices")?;
+        bulkhead_sys::bpf::attach_device_program(group.folder.as_fd(), program.as_fd())
+            .step(STEP, || "attach the program that decides about devices")?;
+    }
+    for (file, value) in &limits.unified {
+        if file.contains('/') || file.starts_with('.') {
+            return Err(crate::Error::new(STEP, format!("{file} is not the name of a control group file")));
+        }
+        set(file, value)?;
+    }
+    Ok(warnings)
+}
+
+/// Version 1's shares (2–262144, usually 1024) as version 2's weight (1–10000, usually 100), by the straight
+/// line that the OCI specification's runtimes use.
+fn weight_of_shares(shares: u64) -> u64 {
+    let shares = shares.clamp(2, 262_144);
+    1 + (shares - 2) * 9_999 / 262_142
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shares_become_weights_in_order() {
+        assert_eq!(super::weight_of_shares(2), 1);
+        assert_eq!(super::weight_of_shares(1024), 39);
+        assert_eq!(super::weight_of_shares(262_144), 10_000);
+        assert_eq!(super::weight_of_shares(0), 1);
+    }
+}

@@ -1,0 +1,112 @@
+//! The child's side of a birth, from the clone to execve: in its own namespaces, with the rights these give.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use bulkhead_sys::channel;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use crate::birth::{Delivery, Streams, Word};
+use crate::cgroups::Created;
+use crate::error::{Error, Result, Step};
+use crate::namespaces::mnt;
+use crate::plan::Plan;
+use crate::trace::Trace;
+use crate::{mounts, program, sysctls, terminal};
+
+/// Becomes the container's first program. Returns only the reason why it could not.
+pub(crate) fn be_born(
+    plan: &Plan,
+    cgroup: &Created,
+    streams: Option<&Streams>,
+    socket: &BorrowedFd<'_>,
+    trace: bool,
+) -> Error {
+    match live(plan, cgroup, streams, *socket, trace) {
+        Err(error) => error,
+        Ok(never) => match never {},
+    }
+}
+
+fn live(
+    plan: &Plan,
+    cgroup: &Created,
+    streams: Option<&Streams>,
+    socket: BorrowedFd<'_>,
+    trace: bool,
+) -> Result<std::convert::Infallible> {
+    let mut trace = Trace::new(trace);
+    hide()?;
+    cgroup.enter()?;
+    plan.namespaces.cgroup.make()?;
+    mnt::cut_off()?;
+    plan.namespaces.uts.name_itself()?;
+    trace.lap("alone");
+
+    let (delivery, prepared) = receive(socket)?;
+    trace.lap("received");
+    let mut prepared = prepared.into_iter();
+    let root =
+        prepared.next().ok_or_else(|| Error::new("root file system", "no root file system arrived"))?;
+    mnt::attach_root(root.as_fd())?;
+    mounts::attach_all(&plan.mounts, root.as_fd(), &mut prepared, &plan.namespaces.user, cgroup)?;
+    trace.lap("mounts");
+    sysctls::apply(root.as_fd(), &plan.sysctls)?;
+    mounts::mask::make_readonly(root.as_fd(), &plan.readonly_paths)?;
+    mounts::mask::mask(root.as_fd(), &plan.masked_paths)?;
+    trace.lap("masks");
+    mnt::pivot(root.as_fd())?;
+    trace.lap("pivot");
+
+    rustix::process::setsid().step("session", || "start a session")?;
+    let console = match plan.process.terminal {
+        Some(size) => Some(terminal::allocate(size, delivery.user.uid, socket)?),
+        None => None,
+    };
+    if let Some(console) = &console {
+        terminal::mount_console(console)?;
+    }
+    program::make_cwd(&plan.process.cwd)?;
+    if plan.rootfs.readonly {
+        mounts::make_root_readonly(root.as_fd())?;
+    }
+    drop(root);
+    await_go(socket)?;
+    trace.lap("network");
+    if trace.on() {
+        tell(socket, &Word::Laps(std::mem::replace(&mut trace, Trace::new(false)).into_laps()), &[]);
+    }
+    program::execute(&plan.process, &delivery.user, console.as_ref(), streams)
+}
+
+/// Until execve, this process is the engine's own executable inside a container: nobody in there may trace it,
+/// read its memory or reach its executable through /proc/PID/exe.
+pub(crate) fn hide() -> Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hide", || "make the child undumpable")
+}
+
+fn receive(socket: BorrowedFd<'_>) -> Result<(Delivery, Vec<OwnedFd>)> {
+    let gone = || Error::new("receive", "the supervisor has gone");
+    let next = || channel::receive(socket).step("receive", || "hear from the supervisor");
+    let first = next()?.ok_or_else(gone)?;
+    let delivery: Delivery = serde_json::from_slice(&first.body)
+        .map_err(|error| Error::new("receive", format!("cannot read the supervisor's message: {error}")))?;
+    let mut fds = first.fds;
+    while fds.len() < delivery.descriptors {
+        fds.extend(next()?.ok_or_else(gone)?.fds);
+    }
+    Ok((delivery, fds))
+}
+
+fn await_go(socket: BorrowedFd<'_>) -> Result<()> {
+    match channel::receive(socket).step("receive", || "hear from the supervisor")? {
+        Some(_) => Ok(()),
+        None => Err(Error::new("receive", "the supervisor has gone")),
+    }
+}
+
+/// Says something to the supervisor; if it has gone there is nobody left to tell.
+pub(crate) fn tell(socket: BorrowedFd<'_>, word: &Word, fds: &[BorrowedFd<'_>]) {
+    if let Ok(body) = serde_json::to_vec(word) {
+        let _ = channel::send(socket, &body, fds);
+    }
+}

@@ -1,0 +1,139 @@
+//! Devices: a container's /dev, with the few nodes that every program needs (the OCI runtime specification's
+//! default devices) and those asked for.
+//!
+//! The supervisor makes it, as the host's root, on a memory file system of the host's user namespace: in a
+//! container's user namespace device nodes can neither be made nor used. Ownership is the container root's.
+//! Which devices may be opened at all, the control group decides ([`crate::cgroups`]).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, makedev, mkdirat, mknodat, openat, symlinkat,
+};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, Step};
+use crate::mounts::{Attributes, pseudo};
+use crate::namespaces::user::UserNamespace;
+
+const STEP: &str = "devices";
+
+/// A device node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its path in the container, below /dev.
+    pub path: String,
+    /// Whether it is a block device; otherwise a character device.
+    pub block: bool,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, as a container ID.
+    pub uid: u32,
+    /// Group, as a container ID.
+    pub gid: u32,
+}
+
+/// Name and minor number of the standard nodes; all have major number 1 but for tty, which has 5.
+const STANDARD: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+const LINKS: [(&str, &str); 6] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+    ("core", "/proc/kcore"),
+];
+
+const FOLDERS: [&str; 3] = ["pts", "shm", "mqueue"];
+
+/// In the supervisor: /dev as a detached mount.
+pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<OwnedFd> {
+    let attributes = Attributes { nosuid: true, ..Attributes::default() };
+    let dev = pseudo::mount("tmpfs", &[("mode", "0755"), ("size", "64m")], attributes)?;
+    let root = user.outside(0, 0)?;
+    for (name, major, minor) in STANDARD {
+        node(&dev, name, FileType::CharacterDevice, (major, minor), 0o666, root)?;
+    }
+    for (name, target) in LINKS {
+        symlinkat(target, &dev, name).step(STEP, || format!("make the link /dev/{name}"))?;
+    }
+    for name in FOLDERS {
+        mkdirat(&dev, name, Mode::from_raw_mode(0o755)).step(STEP, || format!("make /dev/{name}"))?;
+    }
+    for device in extra {
+        let below = device.path.strip_prefix("/dev/").ok_or_else(|| {
+            Error::new(STEP, format!("the device {} is not below /dev: give it a path there", device.path))
+        })?;
+        let (folder, name) = parents(&dev, below)?;
+        let kind = if device.block { FileType::BlockDevice } else { FileType::CharacterDevice };
+        let owner = user.outside(device.uid, device.gid).unwrap_or(root);
+        node(folder.as_ref().unwrap_or(&dev), name, kind, (device.major, device.minor), device.mode, owner)?;
+    }
+    if root != (0, 0) {
+        for name in FOLDERS {
+            own(&dev, name, root)?;
+        }
+        own(&dev, "", root)?;
+    }
+    Ok(dev)
+}
+
+fn node(
+    folder: &OwnedFd,
+    name: &str,
+    kind: FileType,
+    (major, minor): (u32, u32),
+    mode: u32,
+    owner: (u32, u32),
+) -> Result<()> {
+    match mknodat(folder, name, kind, Mode::from_raw_mode(mode), makedev(major, minor)) {
+        Ok(()) => {}
+        // A device asked for in place of a standard one, e.g. --device /dev/zero:/dev/null.
+        Err(Errno::EXIST) => {
+            rustix::fs::unlinkat(folder, name, AtFlags::empty())
+                .step(STEP, || format!("replace /dev/{name}"))?;
+            mknodat(folder, name, kind, Mode::from_raw_mode(mode), makedev(major, minor))
+                .step(STEP, || format!("make the device /dev/{name}"))?;
+        }
+        Err(error) => return Err(error).step(STEP, || format!("make the device /dev/{name}")),
+    }
+    // mknod's mode is cut by the umask, which belongs to whoever started us.
+    chmodat(folder, name, Mode::from_raw_mode(mode), AtFlags::empty())
+        .step(STEP, || format!("set the mode of /dev/{name}"))?;
+    if owner == (0, 0) { Ok(()) } else { own(folder, name, owner) }
+}
+
+fn own(folder: &OwnedFd, name: &str, (uid, gid): (u32, u32)) -> Result<()> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
+    chownat(folder, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags)
+        .step(STEP, || format!("give /dev/{name} to the container's root"))
+}
+
+/// Opens (and makes) the folders of `below`; the last part is the node's name.
+fn parents<'path>(dev: &OwnedFd, below: &'path str) -> Result<(Option<OwnedFd>, &'path str)> {
+    let mut folder: Option<OwnedFd> = None;
+    let mut rest = below;
+    while let Some((part, after)) = rest.split_once('/') {
+        if part.is_empty() || part == "." || part == ".." {
+            return Err(Error::new(STEP, format!("the device path /dev/{below} is not plain")));
+        }
+        let parent = folder.as_ref().unwrap_or(dev);
+        match mkdirat(parent, part, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error).step(STEP, || format!("make /dev/{part}")),
+        }
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        folder = Some(
+            openat(parent.as_fd(), part, flags, Mode::empty()).step(STEP, || format!("open /dev/{part}"))?,
+        );
+        rest = after;
+    }
+    Ok((folder, rest))
+}

@@ -1,0 +1,87 @@
+//! Entry: a later program joins a container that runs (exec).
+//!
+//! The supervisor, which stands outside, clones a child into the container's control group and PID namespace;
+//! the child then joins the other namespaces by the first program's pidfd, all at once, and takes the same
+//! last steps as a first program does.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use bulkhead_sys::namespaces as ns;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use crate::birth::{Running, Streams, Unborn, own_streams};
+use crate::cgroups::Created;
+use crate::child::hide;
+use crate::error::{Error, Result, Step};
+use crate::namespaces::{self, Namespaces, user::UserNamespace};
+use crate::plan::Process;
+use crate::trace::Trace;
+use crate::{program, terminal, users};
+
+/// A container that can be entered.
+#[derive(Clone, Copy)]
+pub struct Container<'a> {
+    /// Its first program.
+    pub first: BorrowedFd<'a>,
+    /// The namespaces that it was born with.
+    pub namespaces: &'a Namespaces,
+    /// Its control group.
+    pub cgroup: &'a Created,
+}
+
+/// Runs `process` in the container, with `streams` unless it has a terminal.
+///
+/// # Errors
+/// The first step that failed; nothing is left behind.
+pub fn enter(
+    container: Container<'_>,
+    process: &Process,
+    streams: Option<Streams>,
+    trace: &mut Trace,
+) -> Result<Running> {
+    // Children are born in the container's PID namespace from now on; that of the first program itself.
+    ns::join(container.first, namespaces::pid::FLAG).step("exec", || "join the container's PID namespace")?;
+    let unborn = Unborn::fork(0, container.cgroup, |socket| {
+        match live(container, process, streams.as_ref(), socket) {
+            Err(error) => error,
+            Ok(never) => match never {},
+        }
+    })?;
+    trace.lap("clone into the container");
+    unborn.adjust_oom_score(process.oom_score_adj)?;
+    unborn.see_it_run(trace)
+}
+
+fn live(
+    container: Container<'_>,
+    process: &Process,
+    streams: Option<&Streams>,
+    socket: BorrowedFd<'_>,
+) -> Result<std::convert::Infallible> {
+    hide()?;
+    container.cgroup.enter()?;
+    ns::join(container.first, namespaces::mnt::FLAG).step("exec", || "join the container's mounts")?;
+    let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .step("exec", || "open the container's root")?;
+    let user = users::resolve(root.as_fd(), &process.user, &process.additional_groups)?;
+    drop(root);
+    if let Some(streams) = streams {
+        // While this process still has the host's rights over pipes that the host's root made.
+        own_streams(streams, container.namespaces.user.outside(user.uid, user.gid)?)?;
+    }
+    let mut rest =
+        namespaces::uts::FLAG | namespaces::ipc::FLAG | namespaces::net::FLAG | namespaces::cgroup::FLAG;
+    if container.namespaces.user != UserNamespace::Host {
+        rest |= namespaces::user::FLAG;
+    }
+    ns::join(container.first, rest).step("exec", || "join the container's namespaces")?;
+    rustix::process::setsid().step("session", || "start a session")?;
+    let console = match process.terminal {
+        Some(size) => Some(terminal::allocate(size, user.uid, socket)?),
+        None => None,
+    };
+    if process.cwd.is_empty() {
+        return Err(Error::new("exec", "no working directory was given"));
+    }
+    program::execute(process, &user, console.as_ref(), streams)
+}

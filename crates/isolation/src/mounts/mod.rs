@@ -1,0 +1,196 @@
+//! What is mounted in a container: each mount is made detached, as a descriptor, and then attached below the
+//! container's root, with lookups that cannot leave it.
+//!
+//! Two processes share the work, since some file systems show the namespaces of whoever mounts them:
+//!
+//! | made by the supervisor ([`prepare`]) | made by the child ([`attach_all`]) |
+//! |---|---|
+//! | binds of the host's files ([`bind`]), with their IDs mapped | proc, sysfs, mqueue ([`pseudo`]) |
+//! | /dev with its nodes ([`crate::devices`]) | devpts, tmpfs ([`pseudo`]) |
+//! | the container's control groups ([`crate::cgroups`]) | |
+//!
+//! [`target`] finds or makes the place; [`mask`] covers what must not be seen.
+
+pub mod bind;
+pub(crate) mod mask;
+pub(crate) mod pseudo;
+pub(crate) mod target;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use bulkhead_sys::mount::{Change, attr, set_attributes};
+use rustix::mount::{MoveMountFlags, move_mount};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroups;
+use crate::devices::{self, Device};
+use crate::error::{Error, Result, Step};
+use crate::namespaces::mnt::Propagation;
+use crate::namespaces::user::UserNamespace;
+use crate::plan::Handle;
+
+pub(crate) const STEP: &str = "mounts";
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where: an absolute path in the container. Symbolic links in it are the container's own.
+    pub target: String,
+    /// What.
+    pub source: Source,
+    /// How.
+    pub attributes: Attributes,
+}
+
+/// What can be mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// A file or folder of the host.
+    Bind(bind::Bind),
+    /// A mount of another container, found in its mount namespace.
+    OfContainer {
+        /// The mount namespace.
+        namespace: Handle,
+        /// The path in it.
+        path: String,
+    },
+    /// /dev: the standard nodes, and these.
+    Devices(Vec<Device>),
+    /// The container's processes.
+    Proc,
+    /// The kernel's objects.
+    Sysfs,
+    /// The container's control groups.
+    Cgroup,
+    /// POSIX message queues.
+    Mqueue,
+    /// Pseudo-terminals.
+    Devpts,
+    /// An empty file system in memory.
+    Tmpfs {
+        /// Options as tmpfs(5) has them, e.g. `("size", "64m")`; flags have an empty value.
+        options: Vec<(String, String)>,
+        /// Whether what the image has at the target is copied in.
+        copy_up: bool,
+    },
+}
+
+/// A mount's attributes (mount_setattr(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Attributes {
+    /// No writing.
+    pub readonly: bool,
+    /// Set-ID bits and file capabilities have no effect.
+    pub nosuid: bool,
+    /// Device nodes cannot be opened.
+    pub nodev: bool,
+    /// Nothing can be executed.
+    pub noexec: bool,
+    /// Access times are not written.
+    pub noatime: bool,
+    /// How later mounts travel; private unless said otherwise.
+    pub propagation: Option<Propagation>,
+}
+
+impl Attributes {
+    /// What /proc, /sys and their like carry.
+    pub const INERT: Attributes = Attributes {
+        readonly: false,
+        nosuid: true,
+        nodev: true,
+        noexec: true,
+        noatime: false,
+        propagation: None,
+    };
+
+    /// The same, read-only.
+    #[must_use]
+    pub const fn readonly(self) -> Attributes {
+        Attributes { readonly: true, ..self }
+    }
+
+    pub(crate) fn change(self) -> Change<'static> {
+        let bit = |on: bool, bit: u64| if on { bit } else { 0 };
+        let set = bit(self.readonly, attr::RDONLY)
+            | bit(self.nosuid, attr::NOSUID)
+            | bit(self.nodev, attr::NODEV)
+            | bit(self.noexec, attr::NOEXEC)
+            | bit(self.noatime, attr::NOATIME);
+        Change { set, clear: bit(self.noatime, attr::ATIME), ..Change::default() }
+    }
+}
+
+/// In the supervisor: makes the mounts that it can make, in the plan's order.
+pub(crate) fn prepare(
+    mounts: &[Mount],
+    handles: &[OwnedFd],
+    user: &UserNamespace,
+    mapping: Option<BorrowedFd<'_>>,
+    cgroup: &cgroups::Created,
+) -> Result<Vec<OwnedFd>> {
+    let mut prepared = Vec::new();
+    for mount in mounts {
+        match &mount.source {
+            Source::Bind(bind) => prepared.push(bind::prepare(bind, mount.attributes, mapping)?),
+            Source::OfContainer { namespace, path } => {
+                let namespace = handles.get(namespace.0).ok_or_else(|| {
+                    Error::new(STEP, "the plan takes a mount from a namespace that did not come with it")
+                })?;
+                prepared.push(bind::of_container(namespace.as_fd(), path)?);
+            }
+            Source::Devices(extra) => prepared.push(devices::prepare(extra, user)?),
+            Source::Cgroup => prepared.extend(cgroup.clones()?),
+            Source::Proc | Source::Sysfs | Source::Mqueue | Source::Devpts | Source::Tmpfs { .. } => {}
+        }
+    }
+    Ok(prepared)
+}
+
+/// In the child: makes the rest, and attaches everything below `root`, in the plan's order.
+pub(crate) fn attach_all(
+    mounts: &[Mount],
+    root: BorrowedFd<'_>,
+    prepared: &mut impl Iterator<Item = OwnedFd>,
+    user: &UserNamespace,
+    cgroup: &cgroups::Created,
+) -> Result<()> {
+    let mut next = || prepared.next().ok_or_else(|| Error::new(STEP, "a prepared mount did not arrive"));
+    for mount in mounts {
+        let target = mount.target.as_str();
+        match &mount.source {
+            Source::Bind(_) | Source::OfContainer { .. } | Source::Devices(_) => {
+                let made = next()?;
+                let place = target::find(root, target, target::Kind::of(&made)?)?;
+                attach(&made, &place, target)?;
+            }
+            Source::Cgroup => cgroup.attach(root, target, mount.attributes, &mut next)?,
+            Source::Tmpfs { options, copy_up } => {
+                let place = target::find(root, target, target::Kind::Folder)?;
+                let made = pseudo::tmpfs(options, mount.attributes)?;
+                if *copy_up {
+                    pseudo::copy_up(&place, &made, target)?;
+                }
+                attach(&made, &place, target)?;
+            }
+            kernel_s => {
+                let made = pseudo::make(kernel_s, mount.attributes, user)?;
+                let place = target::find_exact(root, target)?;
+                attach(&made, &place, target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Attaches a detached mount at the place found for it.
+pub(crate) fn attach(mount: &OwnedFd, place: &OwnedFd, target: &str) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount, "", place, "", flags).step(STEP, || format!("mount {target}"))
+}
+
+/// In the child, when all is attached: makes the root itself read-only (what is mounted below stays as it is).
+pub(crate) fn make_root_readonly(root: BorrowedFd<'_>) -> Result<()> {
+    set_attributes(root, &Attributes::default().readonly().change())
+        .step(STEP, || "make the root file system read-only")
+}

@@ -1,0 +1,134 @@
+//! The kernel's own file systems and memory file systems, made by the child, in whose namespaces they show.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use bulkhead_sys::mount::{Change, set_attributes};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, open_tree,
+};
+
+use super::{Attributes, STEP, Source};
+use crate::error::{Error, Result, Step};
+use crate::namespaces::user::UserNamespace;
+
+/// The group `tty` in every distribution; pseudo-terminals belong to it so that write(1) works.
+const TTY_GROUP: u32 = 5;
+
+/// A file system that needs no source, detached.
+pub(crate) fn make(source: &Source, attributes: Attributes, user: &UserNamespace) -> Result<OwnedFd> {
+    match source {
+        Source::Proc => or_the_host_s(mount("proc", &[], attributes), "/proc", attributes, user),
+        Source::Sysfs => or_the_host_s(mount("sysfs", &[], attributes), "/sys", attributes, user),
+        Source::Mqueue => mount("mqueue", &[], attributes),
+        Source::Devpts => {
+            let mut options = vec![("ptmxmode", "0666"), ("mode", "0620")];
+            let group = TTY_GROUP.to_string();
+            if user.outside(0, TTY_GROUP).is_ok() {
+                options.push(("gid", &group));
+            }
+            mount("devpts", &options, attributes)
+        }
+        _ => Err(Error::new(STEP, "this source is not one of the kernel's own file systems")),
+    }
+}
+
+/// tmpfs with options as tmpfs(5) has them.
+pub(crate) fn tmpfs(options: &[(String, String)], attributes: Attributes) -> Result<OwnedFd> {
+    let options: Vec<(&str, &str)> =
+        options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    mount("tmpfs", &options, attributes)
+}
+
+pub(crate) fn mount(kind: &str, options: &[(&str, &str)], attributes: Attributes) -> Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).step(STEP, || format!("make a {kind}"))?;
+    for (key, value) in options {
+        let given = if value.is_empty() {
+            fsconfig_set_flag(context.as_fd(), *key)
+        } else {
+            fsconfig_set_string(context.as_fd(), *key, *value)
+        };
+        given.step(STEP, || format!("give {kind} the option {key}={value}"))?;
+    }
+    fsconfig_create(context.as_fd()).step(STEP, || format!("make a {kind}"))?;
+    let flags = u32::try_from(attributes.change().set).unwrap_or(0);
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(flags))
+        .step(STEP, || format!("mount a {kind}"))
+}
+
+/// In a user namespace that does not own the PID or network namespace (it is the host's, or another
+/// container's), the kernel refuses a new proc or sysfs. The host's, bound read-only, shows the same.
+fn or_the_host_s(
+    made: Result<OwnedFd>,
+    path: &str,
+    attributes: Attributes,
+    user: &UserNamespace,
+) -> Result<OwnedFd> {
+    match made {
+        Err(refused) if refused.errno == Some(Errno::PERM.raw_os_error()) && *user != UserNamespace::Host => {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_RECURSIVE;
+            let bound = open_tree(CWD, path, flags).step(STEP, || format!("bind the host's {path}"))?;
+            set_attributes(bound.as_fd(), &Change { recursive: true, ..attributes.readonly().change() })
+                .step(STEP, || format!("make the host's {path} read-only"))?;
+            Ok(bound)
+        }
+        other => other,
+    }
+}
+
+/// Copies what the image has at a place into the file system that will cover it: regular files, folders and
+/// links, with their modes and owners.
+pub(crate) fn copy_up(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> {
+    let open = |folder: &OwnedFd| {
+        openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    };
+    let source = open(from).step(STEP, || format!("read {target} of the image"))?;
+    let aim = open(to).step(STEP, || format!("write {target}"))?;
+    copy_folder(&source, &aim, 0).step(STEP, || format!("copy {target} of the image into memory"))
+}
+
+fn copy_folder(from: &OwnedFd, to: &OwnedFd, depth: u32) -> rustix::io::Result<()> {
+    if depth > 64 {
+        return Err(Errno::NAMETOOLONG);
+    }
+    let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    for entry in Dir::read_from(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let stat = rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                rustix::fs::mkdirat(to, name, mode)?;
+                let (source, aim) =
+                    (openat(from, name, folder, Mode::empty())?, openat(to, name, folder, Mode::empty())?);
+                copy_folder(&source, &aim, depth + 1)?;
+            }
+            FileType::Symlink => {
+                let link = rustix::fs::readlinkat(from, name, Vec::new())?;
+                rustix::fs::symlinkat(link.as_c_str(), to, name)?;
+            }
+            FileType::RegularFile => {
+                let source =
+                    openat(from, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                let aim = openat(to, name, flags, mode)?;
+                while rustix::fs::sendfile(&aim, &source, None, 1 << 20)? > 0 {}
+            }
+            _ => continue,
+        }
+        let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
+        rustix::fs::chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+            rustix::fs::chmodat(to, name, mode, AtFlags::empty())?;
+        }
+    }
+    Ok(())
+}

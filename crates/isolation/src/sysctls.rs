@@ -1,0 +1,32 @@
+//! Kernel parameters of a container's namespaces (sysctl(8), `--sysctl`), written through its own /proc before
+//! /proc/sys is made read-only. Which names concern a namespace, and not the machine, the plan's maker checks.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
+use crate::error::{Result, Step};
+
+/// In the child: sets the parameters, each a dotted name and its value.
+pub(crate) fn apply(root: BorrowedFd<'_>, sysctls: &[(String, String)]) -> Result<()> {
+    for (name, value) in sysctls {
+        // A slash in a name stands for a dot in a link's name (eth0.100), as sysctl(8) has it.
+        let path: String = name
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect();
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        openat2(root, format!("proc/sys/{path}"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
+            .and_then(|file| rustix::io::write(&file, value.as_bytes()))
+            .step("sysctls", || format!("set {name} to {value}"))?;
+    }
+    Ok(())
+}
