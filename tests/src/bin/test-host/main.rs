@@ -1,0 +1,54 @@
+//! The process behind a [`bulkhead_tests::Host`]; the harness starts it, and a person only to enter a kept host.
+//!
+//! - `test-host up NAME BIN IMAGES`: makes the host NAME, in which the folder BIN holds the executables under test,
+//!   and lets it live until its standard input ends;
+//! - `test-host enter NAME PID [--tty] -- COMMAND…`: runs a command on the host whose first process is PID;
+//! - `test-host look`: lists what is left over, on the host where it is run;
+//! - `test-host images`: makes the test images that are missing, and prints where they are.
+//!
+//! It has one thread, which unshare(2) of a mount namespace and setns(2) ask for.
+
+// Whoever started it reads its last words on stderr.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod enter;
+mod init;
+mod up;
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Commands hold what a test wants, valid UTF-8 or not.
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
+    let (verb, rest) =
+        args.split_first().map_or(("", [].as_slice()), |(verb, rest)| (verb.to_str().unwrap_or(""), rest));
+    match (verb, rest) {
+        ("up", [name, bin, images]) => up::up(name, bin, images),
+        ("init", [name, bin, images]) => init::init(name, bin, images),
+        ("enter", [name, pid, tty, dashes, command @ ..]) if *tty == "--tty" && *dashes == "--" => {
+            enter::enter(name, pid, true, command)
+        }
+        ("enter", [name, pid, dashes, command @ ..]) if *dashes == "--" => {
+            enter::enter(name, pid, false, command)
+        }
+        ("session", command) => enter::session(command),
+        ("look", []) => {
+            for line in bulkhead_tests::leftovers::look() {
+                println!("{line}");
+            }
+            ExitCode::SUCCESS
+        }
+        ("images", []) => {
+            for path in bulkhead_tests::images::make_all() {
+                println!("{}", path.display());
+            }
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("usage: test-host up|enter|look|images; the first comment of its source explains them");
+            ExitCode::from(2)
+        }
+    }
+}
