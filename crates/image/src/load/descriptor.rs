@@ -1,0 +1,122 @@
+//! OCI descriptors, manifests and indexes, and the media types that are understood (OCI image-spec `descriptor.md`,
+//! `manifest.md`, `image-index.md`, `media-types.md`; Docker's schema 2 says the same in other words).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Platform;
+use crate::compression::Compression;
+use crate::{Digest, ImageError, Result};
+
+/// A pointer to content: type, digest, length.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Descriptor {
+    #[serde(default)]
+    pub(super) media_type: String,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    #[serde(default)]
+    pub(super) platform: Option<StatedPlatform>,
+    #[serde(default)]
+    pub(super) annotations: Option<BTreeMap<String, String>>,
+}
+
+/// The platform that an index states for a manifest.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct StatedPlatform {
+    #[serde(default)]
+    pub(super) os: String,
+    #[serde(default)]
+    pub(super) architecture: String,
+    #[serde(default)]
+    pub(super) variant: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Index {
+    #[serde(default)]
+    pub(super) manifests: Vec<Descriptor>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Manifest {
+    pub(super) config: Descriptor,
+    #[serde(default)]
+    pub(super) layers: Vec<Descriptor>,
+}
+
+impl Descriptor {
+    /// Its name in an image layout.
+    pub(super) fn name(&self) -> String {
+        format!("blobs/sha256/{}", self.digest.hex())
+    }
+
+    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    pub(super) fn is_index(&self) -> bool {
+        matches!(
+            self.media_type.as_str(),
+            "application/vnd.oci.image.index.v1+json"
+                | "application/vnd.docker.distribution.manifest.list.v2+json"
+        )
+    }
+
+    pub(super) fn is_manifest(&self) -> bool {
+        matches!(
+            self.media_type.as_str(),
+            "application/vnd.oci.image.manifest.v1+json"
+                | "application/vnd.docker.distribution.manifest.v2+json"
+        )
+    }
+
+    pub(super) fn is_config(&self) -> bool {
+        matches!(
+            self.media_type.as_str(),
+            "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
+        )
+    }
+
+    /// A manifest about another one: a signature or a record of a build.
+    pub(super) fn is_attestation(&self) -> bool {
+        self.annotation("vnd.docker.reference.type").is_some()
+            || self.platform.as_ref().is_some_and(|p| p.os == "unknown" && p.architecture == "unknown")
+    }
+
+    /// Whether it is for `host`: `Some(true)` also tells that the variant is the host's own.
+    pub(super) fn fits(&self, host: &Platform) -> Option<bool> {
+        let Some(stated) = &self.platform else { return Some(false) };
+        let fits = stated.os == host.os && stated.architecture == host.architecture;
+        fits.then(|| stated.variant == host.variant)
+    }
+
+    /// The compression that a layer's type states.
+    pub(super) fn layer_compression(&self) -> Result<Compression> {
+        let unknown = || {
+            ImageError::Archive(format!(
+                "the layer {} has the unknown media type \"{}\"",
+                self.digest, self.media_type
+            ))
+        };
+        let kind = self.media_type.as_str();
+        let oci = [
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        ];
+        let docker = [
+            "application/vnd.docker.image.rootfs.diff.tar",
+            "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        ];
+        let suffix =
+            oci.iter().chain(&docker).find_map(|prefix| kind.strip_prefix(prefix)).ok_or_else(unknown)?;
+        match suffix {
+            "" => Ok(Compression::None),
+            "+gzip" | ".gzip" => Ok(Compression::Gzip),
+            "+zstd" | ".zstd" => Ok(Compression::Zstd),
+            _ => Err(unknown()),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! From a layer's tar to a folder in the form that overlayfs takes as a lower layer.
+//!
+//! **Nothing leaves the folder.** An entry's parent is found without ever following a symbolic link by path:
+//! `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`; where the archive's own links lie in between they are
+//! followed step by step, with the folder as their root ([`tree`]). The last component is made with calls that follow
+//! nothing (`O_EXCL | O_NOFOLLOW`, `mkdirat`, `linkat`, …). `..` is resolved as text, as Docker does, and refused if
+//! it climbs above the root; so are hard links to there. Symbolic links are stored verbatim: they mean something only
+//! inside of a container.
+//!
+//! **Whiteouts** (OCI image-spec, `layer.md`) become what overlayfs calls whiteouts ([`whiteout`]); an archive can't
+//! make such marks in any other way: `trusted.*` attributes are skipped and a character device 0/0 is refused.
+//!
+//! **Device nodes** are made, as Docker makes them. They are inert: every mount of the store is `nodev`, and so is
+//! each container's mount of a layer.
+//!
+//! **Directories** get their mode, owner and times at the very end, so that read-only ones can be filled, and filling
+//! them doesn't change their times.
+
+mod attributes;
+mod deferred;
+mod entries;
+mod limits;
+mod name;
+pub(crate) mod remove;
+mod tree;
+mod whiteout;
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::tar::{NoTap, Tap, TarReader};
+use crate::{ImageError, Result};
+
+pub use limits::Limits;
+pub(crate) use tree::Replaced;
+
+/// How much is read at once.
+const BUFFER: usize = 256 * 1024;
+
+/// What an archive held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unpacked {
+    /// The sizes of all regular files, in bytes (holes included).
+    pub size: u64,
+    /// How many entries, parents that the archive only implies included.
+    pub entries: u64,
+    /// The highest user ID of any entry.
+    pub max_uid: u32,
+    /// The highest group ID of any entry.
+    pub max_gid: u32,
+    /// Extended attributes that were left out: not allowed in a layer, or not possible on this file system.
+    pub skipped_xattrs: u64,
+    /// The length of the tar, in bytes.
+    pub tar_size: u64,
+}
+
+/// Told what is needed to write the same tar again.
+pub(crate) trait Recorder: Tap {
+    /// `length` bytes of content follow here in the tar; they are in `path` at `offset`.
+    fn content(&mut self, path: &[u8], offset: u64, length: u64) -> Result<()>;
+}
+
+impl Recorder for NoTap {
+    fn content(&mut self, _path: &[u8], _offset: u64, _length: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Unpacks an uncompressed tar into the directory `dirfd`, which should be empty. After an error the folder holds
+/// what came before it: throw it away.
+///
+/// # Errors
+/// Names the entry that was refused, or the limit that was passed.
+pub fn unpack(reader: impl Read, dirfd: impl AsFd, limits: &Limits) -> Result<Unpacked> {
+    let reader = BufReader::with_capacity(BUFFER, reader);
+    unpack_recorded(reader, dirfd.as_fd(), None, limits, NoTap).map(|(_, unpacked, _)| unpacked)
+}
+
+/// Unpacks and tells `recorder` about every byte. What a later entry of the same archive replaces is moved into
+/// `replaced`, since its content is a part of the tar still.
+pub(crate) fn unpack_recorded<R: BufRead, S: Recorder>(
+    reader: R,
+    dirfd: BorrowedFd<'_>,
+    replaced: Option<BorrowedFd<'_>>,
+    limits: &Limits,
+    recorder: S,
+) -> Result<(S, Unpacked, Vec<Replaced>)> {
+    let mut tar = TarReader::new(reader, recorder, limits.max_bytes);
+    let mut unpacker = entries::Unpacker::new(dirfd, replaced, limits)?;
+    while let Some(entry) = tar.next()? {
+        unpacker.entry(&mut tar, entry)?;
+    }
+    let (mut unpacked, replaced) = unpacker.finish()?;
+    let (recorder, tar_size) = tar.into_parts();
+    unpacked.tar_size = tar_size;
+    Ok((recorder, unpacked, replaced))
+}
+
+/// An error of a system call on an entry, with the entry's name.
+fn failed(what: &str, name: &[u8], error: rustix::io::Errno) -> ImageError {
+    ImageError::io(format!("{what} \"{}\"", String::from_utf8_lossy(name)), error)
+}
