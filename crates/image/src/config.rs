@@ -140,9 +140,10 @@ impl ImageConfig {
     pub fn from_json(bytes: &[u8]) -> Result<ImageConfig> {
         let failed = |source| ImageError::Json { what: "the image config".to_owned(), source };
         // A list would read too, as the fields in order.
-        let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(bytes).map_err(failed)?;
-        serde_json::from_value(object.into()).map_err(failed)
+        match bytes.trim_ascii_start().first() {
+            Some(b'[') => Err(failed(serde::de::Error::custom("an object was expected"))),
+            _ => serde_json::from_slice(bytes).map_err(failed),
+        }
     }
 
     /// Writes a config as JSON; the bytes' digest is the ID of the new image.

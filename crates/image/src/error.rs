@@ -119,7 +119,12 @@ impl ImageError {
     }
 
     pub(crate) fn entry(name: &[u8], why: impl Into<String>) -> ImageError {
-        ImageError::Entry { entry: String::from_utf8_lossy(name).into_owned(), why: why.into() }
+        // A name may have a MiB: its beginning says enough.
+        let mut entry = String::from_utf8_lossy(name.get(..512).unwrap_or(name)).into_owned();
+        if name.len() > 512 {
+            entry.push('…');
+        }
+        ImageError::Entry { entry, why: why.into() }
     }
 }
 

@@ -120,7 +120,7 @@ impl Store {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>> {
         let work = self.work()?;
-        let archive = BufReader::with_capacity(stream::BUFFER, archive);
+        let archive = BufReader::with_capacity(stream::BUFFER / 4, archive);
         let mut contents = contents::read(self, &work, archive, limits, progress)?;
         let images = if contents.has("manifest.json") {
             docker::images(&mut contents)?

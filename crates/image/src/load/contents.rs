@@ -13,8 +13,10 @@ use crate::{Digest, HashingReader, ImageError, Limits, Result, Store};
 const MAX_JSON_TOTAL: u64 = 16 << 20;
 /// Links followed from one name in the archive to the next.
 const MAX_LINKS: usize = 16;
-/// The most entries of an archive: a layer or a document each.
-const MAX_ENTRIES: usize = 100_000;
+/// The most layers and documents of an archive.
+const MAX_ENTRIES: usize = 20_000;
+/// All names and links of an archive together; they are kept in memory.
+const MAX_NAMES: usize = 2 << 20;
 
 /// A layer of the archive that was unpacked, or that the store has.
 #[derive(Clone, Debug)]
@@ -150,7 +152,14 @@ fn pass(
     let mut tar = TarReader::new(archive, NoTap, u64::MAX);
     let mut contents = Contents::default();
     let mut json_left = MAX_JSON_TOTAL;
+    let mut names = 0;
     while let Some(entry) = tar.next()? {
+        names += entry.name.len() + entry.link.len();
+        if names > MAX_NAMES || contents.items.len() >= MAX_ENTRIES {
+            return Err(ImageError::Limit(format!(
+                "more than {MAX_ENTRIES} entries, or {MAX_NAMES} bytes of names, in an image archive"
+            )));
+        }
         let Some(name) = clean(&entry.name) else {
             return Err(ImageError::entry(&entry.name, "it points out of the archive"));
         };
@@ -183,9 +192,6 @@ fn pass(
                 ));
             }
         };
-        if contents.items.len() >= MAX_ENTRIES {
-            return Err(ImageError::Limit(format!("more than {MAX_ENTRIES} entries in an image archive")));
-        }
         contents.items.insert(name, item);
     }
     Ok(contents)
@@ -288,8 +294,7 @@ struct EntryReader<'a, R> {
 
 impl<R: BufRead> Read for EntryReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.tar.chunk()?.read(buffer)?;
-        self.tar.consume(n);
+        let n = self.tar.read(buffer)?;
         let before = self.read;
         self.read += n as u64;
         // Once a MiB is often enough for an eye.

@@ -2,7 +2,7 @@
 //!
 //! Three threads, and buffers that go round: the caller's thread reads and decompresses, one hashes, one unpacks. Each
 //! buffer is seen by both and goes back to the reader when the slower one is done with it; so memory is bounded
-//! (2 MiB), nothing is copied between them, and two processors are busy.
+//! (6 MiB), nothing is copied between them, and two processors are busy.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,10 +19,10 @@ use crate::store::{SkeletonWriter, Work};
 use crate::unpack::{Replaced, Unpacked, unpack_recorded};
 use crate::{Digest, HashingReader, ImageError, Limits, Result};
 
-/// The size of a buffer.
-pub(crate) const BUFFER: usize = 256 * 1024;
+/// The size of a buffer. A MiB wakes the threads seldom enough: 256 KiB takes 10 % longer.
+pub(crate) const BUFFER: usize = 1024 * 1024;
 /// How many go round.
-const BUFFERS: usize = 8;
+const BUFFERS: usize = 6;
 
 /// A layer that was unpacked into a work folder.
 #[derive(Clone, Debug)]
@@ -249,8 +249,9 @@ fn create(folder: &OwnedFd, name: &str) -> Result<OwnedFd> {
 }
 
 fn write_json(folder: &OwnedFd, name: &str, value: &impl serde::Serialize) -> Result<()> {
-    let bytes =
-        serde_json::to_vec(value).map_err(|source| ImageError::Json { what: name.to_owned(), source })?;
-    let mut file = std::fs::File::from(create(folder, name)?);
-    io::Write::write_all(&mut file, &bytes).map_err(|e| ImageError::io(format!("write {name} of a layer"), e))
+    let mut file = io::BufWriter::new(std::fs::File::from(create(folder, name)?));
+    serde_json::to_writer(&mut file, value)
+        .map_err(io::Error::from)
+        .and_then(|()| io::Write::flush(&mut file))
+        .map_err(|e| ImageError::io(format!("write {name} of a layer"), e))
 }

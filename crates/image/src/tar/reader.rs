@@ -98,6 +98,25 @@ impl<R: BufRead, T: Tap> TarReader<R, T> {
         self.left = self.left.saturating_sub(n as u64);
     }
 
+    /// Copies content of the present entry; 0 at its end. A large `buffer` is filled by the source itself, with no copy
+    /// in between.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let Some(part) = buffer.get_mut(..wanted).filter(|part| !part.is_empty()) else { return Ok(0) };
+        let n = loop {
+            match self.source.read(part) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                other => break other.map_err(|e| ImageError::io("read the archive", e))?,
+            }
+        };
+        if n == 0 {
+            return Err(ImageError::Truncated("inside of a file's content".to_owned()));
+        }
+        self.position += n as u64;
+        self.left -= n as u64;
+        Ok(n)
+    }
+
     /// The next header block; `None` at the archive's end.
     fn header(&mut self) -> Result<Option<Header>> {
         let Some(header) = self.block()? else { return Ok(None) };

@@ -18,11 +18,7 @@ impl CleanPath {
     /// Cleans `name`; an absolute path counts from the layer's root.
     pub(super) fn new(name: &[u8], limits: &Limits) -> Result<CleanPath> {
         if name.len() > limits.max_path {
-            let start = name.get(..64).unwrap_or(name);
-            return Err(ImageError::entry(
-                start,
-                format!("its path has more than {} bytes", limits.max_path),
-            ));
+            return Err(ImageError::entry(name, format!("its path has more than {} bytes", limits.max_path)));
         }
         let mut path: Vec<u8> = Vec::with_capacity(name.len());
         for component in name.split(|b| *b == b'/') {

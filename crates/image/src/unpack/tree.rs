@@ -19,6 +19,9 @@ const KEPT: usize = 128;
 /// Links followed on the way to one parent; the kernel's own limit (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
+/// All paths of replaced entries together; they are kept in memory.
+const MAX_REPLACED_PATHS: usize = 8 << 20;
+
 /// A directory of the layer.
 pub(super) struct Parent {
     /// Opened with `O_PATH`.
@@ -62,12 +65,13 @@ pub(super) struct Tree<'a> {
     root: BorrowedFd<'a>,
     graveyard: Option<BorrowedFd<'a>>,
     replaced: Vec<Replaced>,
+    replaced_paths: usize,
     kept: HashMap<Vec<u8>, Rc<Parent>>,
 }
 
 impl<'a> Tree<'a> {
     pub(super) fn new(root: BorrowedFd<'a>, graveyard: Option<BorrowedFd<'a>>) -> Tree<'a> {
-        Tree { root, graveyard, replaced: Vec::new(), kept: HashMap::new() }
+        Tree { root, graveyard, replaced: Vec::new(), replaced_paths: 0, kept: HashMap::new() }
     }
 
     pub(super) fn into_replaced(self) -> Vec<Replaced> {
@@ -199,7 +203,9 @@ impl<'a> Tree<'a> {
         let has_content = kind == FileType::Directory || kind == FileType::RegularFile && stat.st_size > 0;
         match self.graveyard {
             Some(graveyard) if has_content => {
-                if self.replaced.len() >= max {
+                let path = parent.join(name);
+                self.replaced_paths += path.len();
+                if self.replaced.len() >= max || self.replaced_paths > MAX_REPLACED_PATHS {
                     return Err(ImageError::Limit(format!(
                         "a layer replaces more than {max} of its own entries"
                     )));
@@ -207,7 +213,7 @@ impl<'a> Tree<'a> {
                 let grave = self.replaced.len().to_string();
                 rustix::fs::renameat(&parent.fd, name, graveyard, grave)
                     .map_err(|e| failed("move the replaced", name, e))?;
-                self.replaced.push(Replaced { path: parent.join(name), at });
+                self.replaced.push(Replaced { path, at });
             }
             _ if kind == FileType::Directory => super::remove::tree(parent.fd.as_fd(), name)
                 .map_err(|e| ImageError::io("remove a replaced directory", e))?,
