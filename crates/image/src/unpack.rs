@@ -2,12 +2,12 @@
 //!
 //! **Nothing leaves the folder.** An entry's parent is found without ever following a symbolic link by path:
 //! `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`; where the archive's own links lie in between they are
-//! followed step by step, with the folder as their root ([`tree`]). The last component is made with calls that follow
+//! followed step by step, with the folder as their root (`tree`). The last component is made with calls that follow
 //! nothing (`O_EXCL | O_NOFOLLOW`, `mkdirat`, `linkat`, …). `..` is resolved as text, as Docker does, and refused if
 //! it climbs above the root; so are hard links to there. Symbolic links are stored verbatim: they mean something only
 //! inside of a container.
 //!
-//! **Whiteouts** (OCI image-spec, `layer.md`) become what overlayfs calls whiteouts ([`whiteout`]); an archive can't
+//! **Whiteouts** (OCI image-spec, `layer.md`) become what overlayfs calls whiteouts (`whiteout`); an archive can't
 //! make such marks in any other way: `trusted.*` attributes are skipped and a character device 0/0 is refused.
 //!
 //! **Device nodes** are made, as Docker makes them. They are inert: every mount of the store is `nodev`, and so is
