@@ -16,7 +16,8 @@ use crate::archive::{Layer, write_docker_archive};
 pub enum Image {
     /// `busybox`: Debian's static busybox with a link for each of its applets. No C library, no name service.
     Busybox,
-    /// `tools`: the same, with util-linux's programs that busybox lacks: ipcmk, ipcs, ipcrm, setarch, unshare.
+    /// `tools`: the same, with util-linux's programs that busybox lacks: ipcmk, ipcs, ipcrm, setarch, unshare;
+    /// and `suid-cat`, which reads as root whoever calls it.
     Tools,
     /// `debian-apache`: a minimal Debian with apache2, curl, iproute2 and procps.
     Apache,
@@ -39,7 +40,7 @@ impl Image {
     /// The archive's file name. The number goes up when what is in an image changes, so that old ones are not used.
     #[must_use]
     pub fn file(self) -> String {
-        format!("{}.1.tar", self.name())
+        format!("{}.2.tar", self.name())
     }
 }
 
@@ -126,7 +127,7 @@ pub fn busybox() -> Layer {
 /// The same with some of util-linux's programs, and the libraries that they need.
 fn tools() -> Layer {
     let mut files = std::collections::BTreeSet::new();
-    for name in ["ipcmk", "ipcs", "ipcrm", "setarch", "unshare"] {
+    for name in ["ipcmk", "ipcs", "ipcrm", "setarch", "unshare", "cat"] {
         let path = Path::new("/usr/bin").join(name);
         assert!(path.is_file(), "{} is missing: run `make setup`", path.display());
         for word in
@@ -154,7 +155,9 @@ fn tools() -> Layer {
         let name = file.strip_prefix("/").unwrap().to_str().unwrap();
         layer = layer.file(name, 0o755, fs::read(file).unwrap());
     }
-    layer
+    // Debian's cat, and a set-ID copy: what a careless image has.
+    let cat = fs::read("/bin/cat").unwrap();
+    layer.entry("usr/bin/suid-cat", tar::EntryType::Regular, 0o4755, "", (0, 0), &cat)
 }
 
 /// A Debian (or Ubuntu) tree of the machine's own release, from the machine's own package sources.

@@ -1,0 +1,26 @@
+//! What the engine does beyond the story, a file for each subject.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod attach;
+mod capabilities;
+mod devices;
+mod exec;
+mod image_archives;
+mod image_config;
+mod image_names;
+mod lifecycle;
+mod limits;
+mod listing;
+mod logs;
+mod privileges;
+mod proc_and_sys;
+mod seccomp;
+mod signals;
+mod stdio;
+
+/// `run --rm FLAGS… IMAGE sh -c SCRIPT`.
+fn sh(host: &bulkhead_tests::Host, flags: &[&str], image: &str, script: &str) -> bulkhead_tests::Cmd {
+    let run = ["run", "--rm"].into_iter().chain(flags.iter().copied());
+    host.bulkhead(run.chain([image, "sh", "-c", script]))
+}
