@@ -1,1 +1,73 @@
-//! stub
+//! Networks of containers: bridges on the host, a network namespace's place on them, the addresses they hand out, and
+//! the firewall's table that lets them out.
+//!
+//! This crate knows no container. It is told names, addresses and a network namespace (a file descriptor), and does
+//! everything by messages to the kernel from the calling thread: no `ip`, `nft` or `iptables` is run, nothing is
+//! written but one file of /proc/sys, and nothing is remembered from call to call. What there is to know of a network
+//! later, the kernel knows.
+//!
+//! # How a container comes to its network
+//! ```text
+//!   host's namespace                                  container's namespace
+//!   ┌──────────────────────────────────────────┐      ┌───────────────────┐
+//!   │ eth0 ◄─ masquerade ─ bridge ── bh0123…   │ veth │ eth0 10.88.0.2/16 │
+//!   │                      10.88.0.1/16  port ─┼──────┼─ default route by │
+//!   │                                          │      │  10.88.0.1     lo │
+//!   └──────────────────────────────────────────┘      └───────────────────┘
+//! ```
+//! 1. [`subnet`] chooses the network's addresses when the network is made, and a container's when it is created.
+//! 2. [`bridge::ensure`] makes what all containers of a network share, if it is not there: link, address, forwarding
+//!    and the [`firewall`]'s table.
+//! 3. [`endpoint::attach`] makes the pair of links, one end in the container's namespace, and sets both up.
+//! 4. [`files`] renders what the container's programs read: /etc/hosts, /etc/resolv.conf and /etc/hostname.
+//!
+//! Nothing takes it apart again at a container's end: the pair dies with the namespace, and that costs nobody a wait.
+//!
+//! ```no_run
+//! use bulkhead_network::bridge::{self, Bridge, Masquerade};
+//! use bulkhead_network::endpoint::{self, Endpoint};
+//! use bulkhead_network::{Error, mac, subnet};
+//!
+//! # fn demo(netns: std::os::fd::BorrowedFd<'_>) -> Result<(), Error> {
+//! let subnet = subnet::choose_subnet(&subnet::default_pools(), &[], &[])?;
+//! let gateway = std::net::Ipv4Addr::new(172, 17, 0, 1);
+//! let bridge = Bridge { name: "bulkhead0".into(), subnet, gateway, mtu: 1500 };
+//! if let Masquerade::Unavailable(why) = bridge::ensure(&bridge)? {
+//!     eprintln!("warning: {why}");
+//! }
+//! let address = subnet::AddressRange::new(subnet, gateway).next_free(|_| false, None)?;
+//! let place = Endpoint {
+//!     bridge: bridge.name,
+//!     host_link: endpoint::host_link_name("4f66ad9a0b2e6c5d"),
+//!     container_link: "eth0".into(),
+//!     mac: mac::of_address(address),
+//!     address: ipnet::Ipv4Net::new_assert(address, subnet.prefix_len()),
+//!     gateway,
+//!     mtu: 1500,
+//! };
+//! endpoint::attach(netns, &place)
+//! # }
+//! ```
+//!
+//! # Where to look
+//! | question | file |
+//! |---|---|
+//! | What does a bridge, a container's link consist of? | [`bridge`], [`endpoint`] |
+//! | Which messages is that? | [`link`], [`address`], [`route`] |
+//! | How are they sent, and what comes back? | [`netlink`] |
+//! | What is in the firewall's table, and why? | [`firewall`], its `layout.rs` |
+//! | Which address comes next? | [`subnet`] |
+
+pub mod address;
+pub mod bridge;
+pub mod endpoint;
+mod error;
+pub mod files;
+pub mod firewall;
+pub mod link;
+pub mod mac;
+pub mod netlink;
+pub mod route;
+pub mod subnet;
+
+pub use error::{Error, Refusal, Result};

@@ -1,0 +1,161 @@
+//! A container's end of a network: the link in its namespace, with address and route, and the other end on a bridge.
+//!
+//! [`attach`] is what a container's start pays for its network, so it is two sends: one here (the pair, the near
+//! end up), one over a socket in the container's namespace (loopback, address, far end up, route).
+
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+
+use ipnet::Ipv4Net;
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::link::{self, LOOPBACK, Mac, Pair, Which};
+use crate::netlink::Socket;
+use crate::{address, route};
+
+/// A container's place on a bridge network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The bridge's name.
+    pub bridge: String,
+    /// The near end's name on the host, at most 15 bytes: see [`host_link_name`].
+    pub host_link: String,
+    /// The far end's name in the container: "eth0".
+    pub container_link: String,
+    /// The far end's MAC address: see [`mac::of_address`](crate::mac::of_address).
+    pub mac: Mac,
+    /// The container's address, with the length of its network's prefix.
+    pub address: Ipv4Net,
+    /// Where everything goes that is not on the network.
+    pub gateway: Ipv4Addr,
+    /// The largest packet, in bytes.
+    pub mtu: u32,
+}
+
+/// Attaches the network namespace `netns` to the bridge in the calling thread's network namespace, and sets its
+/// loopback device up.
+///
+/// The calling thread visits `netns` for a moment (see [`Socket::open_in`]).
+///
+/// If a pair of that name is still there, from a namespace whose end the kernel has not come to yet, it is deleted:
+/// names of host links are an endpoint's own.
+///
+/// # Errors
+/// [`Error::NoLink`] if the bridge is not there, [`Error::LinkName`] for names that no link can have, else what the
+/// kernel refused. What was done until then goes with the namespace.
+pub fn attach(netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<()> {
+    link::check_name(&endpoint.host_link)?;
+    link::check_name(&endpoint.container_link)?;
+    let mut here = Socket::open()?;
+    match connect(&mut here, netns, endpoint) {
+        Err(error) if error.errno() == Some(Errno::EXIST) => {
+            delete_leftover(&mut here, endpoint, error)?;
+            connect(&mut here, netns, endpoint)?;
+        }
+        other => other?,
+    }
+    configure(&mut Socket::open_in(netns)?, endpoint)
+}
+
+/// Sets the loopback device of a network namespace up: all that `--network=none` has.
+///
+/// # Errors
+/// When the namespace cannot be entered, or the kernel refuses.
+pub fn loopback_up(netns: BorrowedFd<'_>) -> Result<()> {
+    let mut there = Socket::open_in(netns)?;
+    let mut requests = there.requests();
+    link::up(&mut requests, Which::Index(LOOPBACK, "lo"));
+    there.run(&requests)
+}
+
+/// The name of an endpoint's link on the host: "bh" and the first 13 hexadecimal digits of its ID, so that people
+/// find it by the ID; for an ID that does not start with so many, of the ID's hash.
+#[must_use]
+pub fn host_link_name(id: &str) -> String {
+    const DIGITS: usize = 13;
+    match id.get(..DIGITS) {
+        Some(start) if start.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            format!("bh{}", start.to_lowercase())
+        }
+        _ => {
+            // FNV-1a, folded to 52 bits.
+            let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
+            format!("bh{:013x}", (hash >> 52) ^ (hash & 0xf_ffff_ffff_ffff))
+        }
+    }
+}
+
+fn connect(here: &mut Socket, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<()> {
+    let master = here.index_of(&endpoint.bridge)?.ok_or_else(|| Error::NoLink {
+        name: endpoint.bridge.clone(),
+        place: "the host's network namespace",
+        remedy: "the network's bridge must be made first",
+    })?;
+    let near = Which::Name(&endpoint.host_link);
+    let mut requests = here.requests();
+    let pair = Pair {
+        near: &endpoint.host_link,
+        master,
+        far: &endpoint.container_link,
+        far_mac: endpoint.mac,
+        netns,
+        mtu: endpoint.mtu,
+    };
+    link::create_pair(&mut requests, &pair);
+    link::no_ipv6_address(&mut requests, near);
+    link::up(&mut requests, near);
+    here.run(&requests)
+}
+
+/// Deletes a pair that is in the way; gives `error` back if what is in the way is no such pair (or if it is the
+/// far end's name that is taken).
+fn delete_leftover(here: &mut Socket, endpoint: &Endpoint, error: Error) -> Result<()> {
+    match link::find(here, &endpoint.host_link)? {
+        Some(found) if found.kind == "veth" => link::delete(here, &endpoint.host_link).map(drop),
+        _ => Err(error),
+    }
+}
+
+fn configure(there: &mut Socket, endpoint: &Endpoint) -> Result<()> {
+    let name = endpoint.container_link.as_str();
+    let index = there.index_of(name)?.ok_or_else(|| Error::NoLink {
+        name: name.to_owned(),
+        place: "the container's network namespace, though it was just made there",
+        remedy: "find out who removes it, and try again",
+    })?;
+    let far = Which::Index(index, name);
+    let mut requests = there.requests();
+    link::up(&mut requests, Which::Index(LOOPBACK, "lo"));
+    link::no_ipv6_address(&mut requests, far);
+    address::add(&mut requests, index, name, endpoint.address);
+    link::up(&mut requests, far);
+    route::add_default(&mut requests, index, name, endpoint.gateway);
+    there.run(&requests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn host_link_names_are_names_of_links(id in ".{0,80}") {
+            let name = host_link_name(&id);
+            prop_assert!(link::check_name(&name).is_ok());
+            prop_assert!(name.starts_with("bh"));
+            prop_assert_eq!(name.len(), 15);
+            prop_assert_eq!(name, host_link_name(&id));
+        }
+    }
+
+    #[test]
+    fn people_find_a_link_by_the_id() {
+        assert_eq!(host_link_name("0123456789ABcdef0123"), "bh0123456789abc");
+        assert_ne!(host_link_name("web"), host_link_name("db"));
+    }
+}

@@ -1,0 +1,265 @@
+//! Network links: bridges and pairs of virtual Ethernet (rtnetlink(7), veth(4); linux/if_link.h).
+//!
+//! The pair is made in **one** message, its far end already in the container's namespace under its final name, both
+//! ends down. Made here and moved, the same pair costs the kernel two waits for RCU grace periods (35 ms); with the
+//! far end made up at once, the kernel refuses and waits as long for taking it back.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+use crate::error::{Error, Refusal, Result};
+use crate::netlink::{self, ACK, Attributes, CREATE, EXCLUSIVE, Message, Requests, Socket};
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+const RTM_SETLINK: u16 = 19;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_EXT_MASK: u16 = 29;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+/// Leaves the counters out of answers about links.
+const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+const AF_INET6: u16 = 10;
+const IFF_UP: u32 = 1;
+/// The bytes of `struct ifinfomsg`.
+const HEADER: usize = 16;
+/// The longest name of a link, in bytes.
+const NAME_MAX: usize = 15;
+/// The loopback device is the first link of every network namespace.
+pub(crate) const LOOPBACK: u32 = 1;
+
+/// A MAC address.
+pub type Mac = [u8; 6];
+
+/// A link as the kernel describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its number in its namespace.
+    pub index: u32,
+    /// Whether it is set up (not whether it has a carrier).
+    pub up: bool,
+    /// What made it: "bridge", "veth", ...; empty for devices of a driver.
+    pub kind: String,
+    /// The largest packet, in bytes.
+    pub mtu: u32,
+    /// The link that it is a port of.
+    pub master: Option<u32>,
+}
+
+/// Looks a link up by its name; None if there is none.
+///
+/// # Errors
+/// When the kernel refuses for any other reason.
+pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
+    let mut requests = socket.requests();
+    get(&mut requests, name);
+    let mut found = Ok(None);
+    socket.ask(&requests, |_, answer| found = read(name, answer))?;
+    found
+}
+
+/// Deletes a link, and with one end of a pair the other; false if there was none.
+///
+/// The kernel waits for a grace period (10 to 40 ms), so do not do it while somebody waits: a link that goes with
+/// its namespace costs nothing.
+///
+/// # Errors
+/// When the kernel refuses for any other reason.
+pub fn delete(socket: &mut Socket, name: &str) -> Result<bool> {
+    check_name(name)?;
+    let mut requests = socket.requests();
+    requests.add(RTM_DELLINK, ACK, ("delete the link", name), &header(0, 0), |message| {
+        message.text(IFLA_IFNAME, name);
+    });
+    match socket.run(&requests) {
+        Ok(()) => Ok(true),
+        Err(error) if error.errno() == Some(Errno::NODEV) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses what the kernel would refuse as a name, or would take for a pattern ('%'), and what is no plain text.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let problem = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > NAME_MAX {
+        "it is longer than 15 bytes"
+    } else if name == "." || name == ".." {
+        "it is a folder's name"
+    } else if !name.bytes().all(|byte| byte.is_ascii_graphic() && !b"/:%\"'\\".contains(&byte)) {
+        "it has characters that names of links cannot have"
+    } else {
+        return Ok(());
+    };
+    Err(Error::LinkName { name: name.to_owned(), problem })
+}
+
+/// Asks for a link by name; [`read`] takes the answer.
+pub(crate) fn get<'a>(requests: &mut Requests<'a>, name: &'a str) {
+    requests.add(RTM_GETLINK, 0, ("look up the link", name), &header(0, 0), |message| {
+        message.text(IFLA_IFNAME, name).number(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    });
+}
+
+/// What the kernel answered to [`get`].
+pub(crate) fn read(name: &str, answer: std::result::Result<&[u8], Errno>) -> Result<Option<Link>> {
+    match answer {
+        Ok(payload) => parse(payload)
+            .map(Some)
+            .ok_or(Error::Answer { operation: "look up a link", problem: "its description is cut short" }),
+        Err(Errno::NODEV) => Ok(None),
+        Err(errno) => Err(Refusal::new("look up the link", name, errno).into()),
+    }
+}
+
+fn parse(payload: &[u8]) -> Option<Link> {
+    let index = netlink::number(payload.get(4..8)?)?;
+    let flags = netlink::number(payload.get(8..12)?)?;
+    let mut link = Link { index, up: flags & IFF_UP != 0, kind: String::new(), mtu: 0, master: None };
+    for (attribute, value) in Attributes::after(payload, HEADER) {
+        match attribute {
+            IFLA_MTU => link.mtu = netlink::number(value)?,
+            IFLA_MASTER => link.master = netlink::number(value),
+            IFLA_LINKINFO => {
+                let kind = Attributes::of(value).find(IFLA_INFO_KIND).and_then(netlink::text);
+                link.kind = kind.unwrap_or_default().to_owned();
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// Makes a bridge, down. An error of the kernel's (EEXIST) if there is a link of that name.
+pub(crate) fn create_bridge<'a>(requests: &mut Requests<'a>, name: &'a str, mac: Mac) {
+    let flags = ACK | CREATE | EXCLUSIVE;
+    requests.add(RTM_NEWLINK, flags, ("create the bridge", name), &header(0, 0), |message| {
+        // A bridge without a MAC address of its own takes the lowest of its ports', and so changes it under its
+        // neighbours when containers come and go.
+        message.text(IFLA_IFNAME, name).bytes(IFLA_ADDRESS, &mac).nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, "bridge");
+        });
+    });
+}
+
+/// Both ends of a pair of virtual Ethernet links.
+#[derive(Debug)]
+pub(crate) struct Pair<'a> {
+    /// The near end's name, here.
+    pub near: &'a str,
+    /// The bridge that the near end becomes a port of.
+    pub master: u32,
+    /// The far end's name, in its namespace.
+    pub far: &'a str,
+    /// The far end's MAC address.
+    pub far_mac: Mac,
+    /// The far end's namespace.
+    pub netns: BorrowedFd<'a>,
+    /// The largest packet of both.
+    pub mtu: u32,
+}
+
+/// Makes a pair, both ends down.
+pub(crate) fn create_pair<'a>(requests: &mut Requests<'a>, pair: &Pair<'a>) {
+    let flags = ACK | CREATE | EXCLUSIVE;
+    let netns = pair.netns.as_raw_fd();
+    requests.add(RTM_NEWLINK, flags, ("create the veth link", pair.near), &header(0, 0), |message| {
+        message.text(IFLA_IFNAME, pair.near).number(IFLA_MTU, pair.mtu).number(IFLA_MASTER, pair.master);
+        message.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
+                data.nest(VETH_INFO_PEER, |peer| {
+                    peer.raw(&header(0, 0)).text(IFLA_IFNAME, pair.far).number(IFLA_MTU, pair.mtu);
+                    peer.bytes(IFLA_ADDRESS, &pair.far_mac).bytes(IFLA_NET_NS_FD, &netns.to_ne_bytes());
+                });
+            });
+        });
+    });
+}
+
+/// How a request names a link.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which<'a> {
+    /// By its number; the name is for errors.
+    Index(u32, &'a str),
+    /// By its name, when its number isn't known yet.
+    Name(&'a str),
+}
+
+impl<'a> Which<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::Index(_, name) | Self::Name(name) => name,
+        }
+    }
+
+    fn header(self, flags: u32) -> [u8; HEADER] {
+        match self {
+            Self::Index(index, _) => header(index, flags),
+            Self::Name(_) => header(0, flags),
+        }
+    }
+
+    fn write(self, message: &mut Message<'_>) {
+        if let Self::Name(name) = self {
+            message.text(IFLA_IFNAME, name);
+        }
+    }
+}
+
+/// Sets a link up.
+pub(crate) fn up<'a>(requests: &mut Requests<'a>, which: Which<'a>) {
+    requests.add(RTM_SETLINK, ACK, ("set up the link", which.name()), &which.header(IFF_UP), |message| {
+        which.write(message);
+    });
+}
+
+/// Sets the largest packet, in bytes.
+pub(crate) fn mtu<'a>(requests: &mut Requests<'a>, which: Which<'a>, mtu: u32) {
+    requests.add(RTM_SETLINK, ACK, ("set the MTU of the link", which.name()), &which.header(0), |message| {
+        which.write(message);
+        message.number(IFLA_MTU, mtu);
+    });
+}
+
+/// Keeps the kernel from giving a link an IPv6 address by itself: on a network without IPv6, link-local addresses
+/// would be a way around everything that is said about IPv4 (and the kernel would spend the link's first second on
+/// finding duplicates). Where there is no IPv6 there is nothing to do.
+pub(crate) fn no_ipv6_address<'a>(requests: &mut Requests<'a>, which: Which<'a>) {
+    let operation = "turn off IPv6 addresses of the link";
+    requests
+        .add(RTM_SETLINK, ACK, (operation, which.name()), &which.header(0), |message| {
+            which.write(message);
+            message.nest(IFLA_AF_SPEC, |families| {
+                families.nest(AF_INET6, |ipv6| {
+                    ipv6.bytes(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
+                });
+            });
+        })
+        .tolerating(Errno::AFNOSUPPORT);
+}
+
+/// `struct ifinfomsg`: with `flags` set (no others are changed).
+fn header(index: u32, flags: u32) -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    let (_, rest) = bytes.split_at_mut(4);
+    for (place, value) in rest.chunks_exact_mut(4).zip([index, flags, flags]) {
+        place.copy_from_slice(&value.to_ne_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

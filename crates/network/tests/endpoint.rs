@@ -1,0 +1,166 @@
+//! Containers on a bridge reach each other and the host, with what their endpoint says.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+
+use bulkhead_network::endpoint;
+use bulkhead_network::netlink::Socket;
+use bulkhead_network::{address, link, route};
+use support::{Namespace, a_bridge, a_container, an_endpoint, ensure, send, udp};
+
+#[test]
+fn two_containers_and_the_host_exchange_packets() {
+    let (host, bridge) = (Namespace::host(), a_bridge(1));
+    host.run(|| ensure(&bridge));
+    let (a, place_a) = a_container(&host, &bridge, 2);
+    let (b, place_b) = a_container(&host, &bridge, 3);
+
+    let in_a = udp(&a, place_a.address.addr());
+    let in_b = udp(&b, place_b.address.addr());
+    let on_host = udp(&host, bridge.gateway);
+    assert_eq!(send(&in_a, &in_b).unwrap(), in_a.local_addr().unwrap());
+    assert_eq!(send(&in_b, &in_a).unwrap(), in_b.local_addr().unwrap());
+    assert_eq!(send(&in_a, &on_host).unwrap(), in_a.local_addr().unwrap());
+    assert_eq!(send(&on_host, &in_b).unwrap(), on_host.local_addr().unwrap());
+}
+
+#[test]
+fn tcp_carries_a_megabyte_between_containers() {
+    let (host, bridge) = (Namespace::host(), a_bridge(1));
+    host.run(|| ensure(&bridge));
+    let (a, place_a) = a_container(&host, &bridge, 2);
+    let (b, _) = a_container(&host, &bridge, 3);
+
+    let listener = a.run(|| TcpListener::bind((place_a.address.addr(), 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let data = vec![0x5a; 1 << 20];
+    let received = std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            let mut received = Vec::new();
+            listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+            received
+        });
+        let mut stream = b.run(|| TcpStream::connect(address)).unwrap();
+        stream.write_all(&data).unwrap();
+        drop(stream);
+        receiver.join().unwrap()
+    });
+    assert!(received == data);
+}
+
+#[test]
+fn the_container_has_what_its_endpoint_says() {
+    let (host, mut bridge) = (Namespace::host(), a_bridge(1));
+    bridge.mtu = 1400;
+    host.run(|| ensure(&bridge));
+    let (container, place) = a_container(&host, &bridge, 9);
+
+    container.run(|| {
+        let mut socket = Socket::open().unwrap();
+        let eth0 = link::find(&mut socket, "eth0").unwrap().unwrap();
+        assert_eq!((eth0.kind.as_str(), eth0.mtu, eth0.up), ("veth", 1400, true));
+        assert!(link::find(&mut socket, "lo").unwrap().unwrap().up);
+        let addresses = address::list(&mut socket).unwrap();
+        assert!(addresses.contains(&address::Address { index: eth0.index, address: place.address }));
+        // The network's route; the default route is none of a list's.
+        assert_eq!(route::list(&mut socket).unwrap(), [bridge.subnet]);
+    });
+    host.run(|| {
+        let mut socket = Socket::open().unwrap();
+        let index = socket.index_of(&bridge.name).unwrap();
+        let near = link::find(&mut socket, &place.host_link).unwrap().unwrap();
+        assert_eq!((near.mtu, near.up, near.master), (1400, true, index));
+        assert_eq!(link::find(&mut socket, &bridge.name).unwrap().unwrap().mtu, 1400);
+    });
+    let described = container.output("ip", &["-o", "link", "show", "eth0"]);
+    assert!(described.contains("02:42:0a:4d:01:09"), "{described}");
+    // No IPv6 on a network without IPv6: no way around what is said about IPv4.
+    assert_eq!(container.output("ip", &["-6", "-o", "address", "show", "dev", "eth0"]), "");
+    assert_eq!(host.output("ip", &["-6", "-o", "address", "show", "dev", &bridge.name]), "");
+    assert_eq!(host.output("ip", &["-6", "-o", "address", "show", "dev", &place.host_link]), "");
+    assert!(container.output("ip", &["route"]).contains("default via 10.77.1.1 dev eth0"));
+}
+
+#[test]
+fn a_namespace_with_loopback_only() {
+    let alone = Namespace::new();
+    let caller = Namespace::new();
+    caller.run(|| endpoint::loopback_up(alone.fd())).unwrap();
+    let socket = udp(&alone, Ipv4Addr::LOCALHOST);
+    send(&socket, &socket).unwrap();
+    // The caller is where it was, and nothing is up there.
+    let error = caller.run(|| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.send_to(b"x", "127.0.0.1:9"));
+    assert!(error.is_err());
+}
+
+#[test]
+fn the_pair_goes_with_its_namespace_and_a_leftover_is_no_obstacle() {
+    let (host, bridge) = (Namespace::host(), a_bridge(1));
+    host.run(|| ensure(&bridge));
+    let (gone, place) = a_container(&host, &bridge, 2);
+    // The kernel takes the old pair away some time after this; the restarted container does not wait for it.
+    drop(gone);
+    let (back, _) = a_container(&host, &bridge, 2);
+    let (inside, on_host) = (udp(&back, place.address.addr()), udp(&host, bridge.gateway));
+    send(&inside, &on_host).unwrap();
+}
+
+#[test]
+fn errors_are_sentences_that_name_the_object() {
+    let (host, bridge) = (Namespace::host(), a_bridge(1));
+    let container = Namespace::new();
+    let attach = |place: &endpoint::Endpoint| {
+        host.run(|| endpoint::attach(container.fd(), place)).map_err(|e| e.to_string())
+    };
+
+    let place = an_endpoint(&bridge, 2);
+    let error = attach(&place).unwrap_err();
+    assert!(error.contains("no network link bhtest1 in the host's network namespace"), "{error}");
+
+    host.run(|| ensure(&bridge));
+    let mut bad = place.clone();
+    bad.host_link = "a-name-of-sixteen".to_owned();
+    let error = attach(&bad).unwrap_err();
+    assert!(error.contains("\"a-name-of-sixteen\"") && error.contains("longer than 15"), "{error}");
+
+    let mut bad = place.clone();
+    bad.gateway = Ipv4Addr::new(10, 88, 0, 1);
+    let error = attach(&bad).unwrap_err();
+    assert!(error.contains("default route over the link eth0"), "{error}");
+    assert!(error.contains("Nexthop has invalid gateway"), "the kernel's own words: {error}");
+
+    // eth0 is there now.
+    let mut second = an_endpoint(&bridge, 3);
+    second.mac = [2; 6];
+    let error = attach(&second).unwrap_err();
+    assert!(error.contains("cannot create the veth link bh"), "{error}");
+
+    let no_namespace = std::fs::File::open("/dev/null").unwrap();
+    let error = host.run(|| endpoint::loopback_up(std::os::fd::AsFd::as_fd(&no_namespace))).unwrap_err();
+    assert!(error.to_string().contains("cannot enter the container's network namespace"), "{error}");
+    assert!(!error.is_fatal());
+}
+
+#[test]
+fn two_networks_at_once() {
+    let host = Namespace::host();
+    let (front, back) = (a_bridge(1), a_bridge(2));
+    host.run(|| {
+        ensure(&front);
+        ensure(&back);
+    });
+    let (container, _) = a_container(&host, &front, 2);
+    let (other, other_place) = a_container(&host, &back, 3);
+    // A second endpoint of the same container has another name, and no second default route.
+    let mut second = an_endpoint(&back, 2);
+    second.container_link = "eth1".to_owned();
+    let error = host.run(|| endpoint::attach(container.fd(), &second)).unwrap_err();
+    assert_eq!(error.errno(), Some(rustix::io::Errno::EXIST), "{error}");
+    let inside = udp(&container, second.address.addr());
+    assert_eq!(
+        send(&inside, &udp(&other, other_place.address.addr())).unwrap(),
+        inside.local_addr().unwrap()
+    );
+}

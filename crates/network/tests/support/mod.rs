@@ -1,0 +1,119 @@
+//! Network namespaces for tests: each test makes its own "host" and "containers", and they end with it. The machine's
+//! own namespace is never used.
+// Not each test uses all of it; and outside of test functions clippy takes this for production code.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use bulkhead_network::bridge::{self, Bridge, Masquerade};
+use bulkhead_network::endpoint::{self, Endpoint};
+use bulkhead_network::mac;
+use rustix::fs::{Mode, OFlags};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+
+/// A network namespace that lives as long as this value.
+pub(crate) struct Namespace(OwnedFd);
+
+impl Namespace {
+    /// Makes one, with nothing up.
+    pub(crate) fn new() -> Self {
+        // A thread of its own, so that nobody else's namespace changes. Deprecated is only its use with flags that
+        // are shared memory's (CLONE_FILES).
+        #[expect(deprecated)]
+        let made = thread::spawn(|| {
+            rustix::thread::unshare(UnshareFlags::NEWNET)
+                .expect("tests need root, for namespaces of their own");
+            rustix::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .unwrap()
+        });
+        Self(made.join().unwrap())
+    }
+
+    /// Makes one whose loopback device is up: a host.
+    pub(crate) fn host() -> Self {
+        let host = Self::new();
+        host.run(|| endpoint::loopback_up(host.fd())).unwrap();
+        host
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Runs something inside of it.
+    pub(crate) fn run<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let running = scope.spawn(|| {
+                move_into_link_name_space(self.fd(), Some(LinkNameSpaceType::Network)).unwrap();
+                inside()
+            });
+            running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Runs a program inside of it and gives what it printed.
+    pub(crate) fn output(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.run(|| Command::new(program).args(arguments).output().unwrap());
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {arguments:?}: {text}");
+        text
+    }
+}
+
+/// A bridge 10.77.N.1/24.
+pub(crate) fn a_bridge(number: u8) -> Bridge {
+    let subnet = format!("10.77.{number}.0/24").parse().unwrap();
+    Bridge { name: format!("bhtest{number}"), subnet, gateway: Ipv4Addr::new(10, 77, number, 1), mtu: 1500 }
+}
+
+/// The container with the last byte `last` on that bridge.
+pub(crate) fn an_endpoint(bridge: &Bridge, last: u8) -> Endpoint {
+    let [a, b, c, _] = bridge.subnet.network().octets();
+    let address = Ipv4Addr::new(a, b, c, last);
+    Endpoint {
+        bridge: bridge.name.clone(),
+        host_link: endpoint::host_link_name(&format!("{}-{last}", bridge.name)),
+        container_link: "eth0".to_owned(),
+        mac: mac::of_address(address),
+        address: ipnet::Ipv4Net::new(address, bridge.subnet.prefix_len()).unwrap(),
+        gateway: bridge.gateway,
+        mtu: bridge.mtu,
+    }
+}
+
+/// Makes sure of a bridge, with the firewall's table.
+pub(crate) fn ensure(bridge: &Bridge) {
+    match bridge::ensure(bridge).unwrap() {
+        Masquerade::Standing => {}
+        Masquerade::Unavailable(error) => panic!("{error}"),
+    }
+}
+
+/// A new container on a bridge of `host`.
+pub(crate) fn a_container(host: &Namespace, bridge: &Bridge, last: u8) -> (Namespace, Endpoint) {
+    let container = Namespace::new();
+    let place = an_endpoint(bridge, last);
+    host.run(|| endpoint::attach(container.fd(), &place)).unwrap();
+    (container, place)
+}
+
+/// A UDP socket inside of a namespace that gives up after some seconds.
+pub(crate) fn udp(namespace: &Namespace, address: Ipv4Addr) -> UdpSocket {
+    let socket = namespace.run(|| UdpSocket::bind((address, 0))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+/// Sends a packet from one to the other; gives the address that it came from.
+pub(crate) fn send(from: &UdpSocket, to: &UdpSocket) -> std::io::Result<SocketAddr> {
+    from.send_to(b"flood", to.local_addr()?)?;
+    let mut buffer = [0; 64];
+    let (length, sender) = to.recv_from(&mut buffer)?;
+    assert_eq!(&buffer[..length], b"flood");
+    Ok(sender)
+}
