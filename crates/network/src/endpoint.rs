@@ -10,10 +10,11 @@ use ipnet::Ipv4Net;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::bridge::Bridge;
 use crate::error::{Error, Result};
 use crate::link::{self, LOOPBACK, Mac, Pair, Which};
 use crate::netlink::Socket;
-use crate::{address, route};
+use crate::{address, mac, route};
 
 /// A container's place on a bridge network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,22 @@ pub struct Endpoint {
     pub gateway: Ipv4Addr,
     /// The largest packet, in bytes.
     pub mtu: u32,
+}
+
+impl Endpoint {
+    /// The place on `bridge` of whoever has this ID and holds this address, as `eth0`.
+    #[must_use]
+    pub fn on(bridge: &Bridge, id: &str, address: Ipv4Addr) -> Self {
+        Self {
+            bridge: bridge.name.clone(),
+            host_link: host_link_name(id),
+            container_link: "eth0".into(),
+            mac: mac::of_address(address),
+            address: Ipv4Net::new_assert(address, bridge.subnet.prefix_len()),
+            gateway: bridge.gateway,
+            mtu: bridge.mtu,
+        }
+    }
 }
 
 /// Attaches the network namespace `netns` to the bridge in the calling thread's network namespace, and sets its
@@ -111,12 +128,13 @@ fn connect(here: &mut Socket, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Res
     here.run(&requests)
 }
 
-/// Deletes a pair that is in the way; gives `error` back if what is in the way is no such pair (or if it is the
-/// far end's name that is taken).
+/// Deletes a pair that is in the way; gives `error` back if it is another kind of link. If nothing is there, either
+/// the kernel was faster, or it is the far end's name that is taken: trying again will tell.
 fn delete_leftover(here: &mut Socket, endpoint: &Endpoint, error: Error) -> Result<()> {
     match link::find(here, &endpoint.host_link)? {
-        Some(found) if found.kind == "veth" => link::delete(here, &endpoint.host_link).map(drop),
-        _ => Err(error),
+        Some(found) if found.kind != "veth" => Err(error),
+        Some(_) => link::delete(here, &endpoint.host_link).map(drop),
+        None => Ok(()),
     }
 }
 

@@ -141,3 +141,21 @@ fn unsupported(error: Error) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Refusal;
+
+    #[test]
+    fn a_kernel_without_a_part_is_told_from_other_refusals() {
+        for errno in [Errno::NOENT, Errno::OPNOTSUPP, Errno::PROTONOSUPPORT, Errno::AFNOSUPPORT] {
+            let refusal = Refusal::new("add the firewall rule", "masquerade", errno);
+            let error = unsupported(refusal.into());
+            assert!(matches!(error, Error::NoFirewall { .. }), "{error}");
+            assert!(error.to_string().contains("but not other hosts; load the modules nf_tables"), "{error}");
+        }
+        let refusal = Refusal::new("add the firewall rule", "masquerade", Errno::PERM);
+        assert!(matches!(unsupported(refusal.into()), Error::Kernel(_)));
+    }
+}

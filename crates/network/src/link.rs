@@ -24,6 +24,8 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_EXT_MASK: u16 = 29;
+const IFLA_NUM_TX_QUEUES: u16 = 31;
+const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
@@ -178,15 +180,23 @@ pub(crate) fn create_pair<'a>(requests: &mut Requests<'a>, pair: &Pair<'a>) {
     let netns = pair.netns.as_raw_fd();
     requests.add(RTM_NEWLINK, flags, ("create the veth link", pair.near), &header(0, 0), |message| {
         message.text(IFLA_IFNAME, pair.near).number(IFLA_MTU, pair.mtu).number(IFLA_MASTER, pair.master);
+        one_queue(message);
         message.nest(IFLA_LINKINFO, |info| {
             info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
                 data.nest(VETH_INFO_PEER, |peer| {
                     peer.raw(&header(0, 0)).text(IFLA_IFNAME, pair.far).number(IFLA_MTU, pair.mtu);
+                    one_queue(peer);
                     peer.bytes(IFLA_ADDRESS, &pair.far_mac).bytes(IFLA_NET_NS_FD, &netns.to_ne_bytes());
                 });
             });
         });
     });
+}
+
+/// One queue for each direction, instead of one for each processor: veth does not wait at its queues (only XDP
+/// programs use them), and the kernel makes an object in sysfs and an event for udev of each.
+fn one_queue(message: &mut Message<'_>) {
+    message.number(IFLA_NUM_TX_QUEUES, 1).number(IFLA_NUM_RX_QUEUES, 1);
 }
 
 /// How a request names a link.

@@ -14,6 +14,12 @@ pub fn of_address(address: Ipv4Addr) -> Mac {
     [0x02, 0x42, a, b, c, d]
 }
 
+/// The usual text of a MAC address.
+#[must_use]
+pub fn text(mac: Mac) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

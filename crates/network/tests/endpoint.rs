@@ -164,3 +164,55 @@ fn two_networks_at_once() {
         inside.local_addr().unwrap()
     );
 }
+
+#[test]
+fn forty_at_once_all_reach_the_gateway() {
+    let (host, bridge) = (Namespace::host(), a_bridge(1));
+    host.run(|| ensure(&bridge));
+    let on_host = udp(&host, bridge.gateway);
+    let gateway = on_host.local_addr().unwrap();
+    std::thread::scope(|scope| {
+        for worker in 0..8u8 {
+            let (host, bridge) = (&host, &bridge);
+            scope.spawn(move || {
+                for number in 0..5 {
+                    let (container, place) = a_container(host, bridge, 2 + worker * 5 + number);
+                    let inside = udp(&container, place.address.addr());
+                    inside.send_to(b"here", gateway).unwrap();
+                    // Stays until the packet is out: the answer proves it.
+                    inside.recv_from(&mut [0; 8]).unwrap();
+                }
+            });
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < 40 {
+            let (_, sender) = on_host.recv_from(&mut [0; 8]).unwrap();
+            on_host.send_to(b"seen", sender).unwrap();
+            seen.insert(sender.ip());
+        }
+    });
+}
+
+#[test]
+fn a_namespace_of_another_user_namespace_is_attached_the_same() {
+    // As each container's is by default. A process makes it, since a thread cannot.
+    let mut process = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net", "sh", "-c", "echo ready; exec sleep 60"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    process.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    let netns = std::fs::File::open(format!("/proc/{}/ns/net", process.id())).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+
+    let (host, bridge) = (Namespace::host(), a_bridge(1));
+    let place = an_endpoint(&bridge, 2);
+    host.run(|| {
+        ensure(&bridge);
+        endpoint::attach(std::os::fd::AsFd::as_fd(&netns), &place).unwrap();
+    });
+    let container = Namespace::of(netns.into());
+    send(&udp(&container, place.address.addr()), &udp(&host, bridge.gateway)).unwrap();
+}

@@ -48,6 +48,8 @@ fn a_pair_is_one_message_with_the_peer_in_its_place() {
     let expected = [
         LinkAttribute::IfName("eth0".into()),
         LinkAttribute::Mtu(1400),
+        LinkAttribute::NumTxQueues(1),
+        LinkAttribute::NumRxQueues(1),
         LinkAttribute::Address(mac.to_vec()),
         LinkAttribute::NetNsFd(fd),
     ];

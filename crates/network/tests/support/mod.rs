@@ -33,6 +33,11 @@ impl Namespace {
         Self(made.join().unwrap())
     }
 
+    /// One that somebody else made.
+    pub(crate) fn of(netns: OwnedFd) -> Self {
+        Self(netns)
+    }
+
     /// Makes one whose loopback device is up: a host.
     pub(crate) fn host() -> Self {
         let host = Self::new();

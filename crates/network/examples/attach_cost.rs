@@ -1,0 +1,78 @@
+//! What attaching a container costs: `cargo run --release -p bulkhead-network --example attach_cost [TIMES] [PAUSE_MS]`.
+//!
+//! It makes a host's namespace of its own, and attaches one fresh namespace after the other to a bridge in it, with a
+//! pause between (back to back, the kernel's waits for grace periods of the last one would be measured with the next).
+//! Needs root.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bulkhead_network::bridge::{self, Bridge};
+use bulkhead_network::endpoint::{self, Endpoint};
+use bulkhead_network::mac;
+use rustix::fs::{Mode, OFlags};
+use rustix::thread::UnshareFlags;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+// Deprecated is only its use with flags of what threads share (CLONE_FILES).
+#[expect(deprecated)]
+fn new_namespace() -> Result<(), Failure> {
+    Ok(rustix::thread::unshare(UnshareFlags::NEWNET)?)
+}
+
+fn container() -> Result<OwnedFd, Failure> {
+    let made = thread::spawn(|| -> Result<OwnedFd, Failure> {
+        new_namespace()?;
+        Ok(rustix::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    });
+    made.join().map_err(|_| "the thread that makes a namespace panicked")?
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |part: usize| times.get(times.len() * part / 100).unwrap_or(&Duration::ZERO).as_micros();
+    println!("{what:<24} median {:>6} µs   p10 {:>6}   p90 {:>6}", at(50), at(10), at(90));
+}
+
+fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let times: u32 = arguments.next().map_or(Ok(200), |text| text.parse())?;
+    let pause = Duration::from_millis(arguments.next().map_or(Ok(300), |text| text.parse())?);
+
+    new_namespace()?;
+    let gateway = Ipv4Addr::new(10, 77, 0, 1);
+    let bridge = Bridge { name: "bhcost".to_owned(), subnet: "10.77.0.0/16".parse()?, gateway, mtu: 1500 };
+    let _ = bridge::ensure(&bridge)?;
+    let (mut ensured, mut attached, mut loopback) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..times {
+        let address = Ipv4Addr::from_bits(gateway.to_bits() + 1 + number);
+        let place = Endpoint {
+            bridge: bridge.name.clone(),
+            host_link: endpoint::host_link_name(&format!("{number:064x}").chars().rev().collect::<String>()),
+            container_link: "eth0".to_owned(),
+            mac: mac::of_address(address),
+            address: ipnet::Ipv4Net::new(address, 16)?,
+            gateway,
+            mtu: 1500,
+        };
+        let (netns, alone) = (container()?, container()?);
+        thread::sleep(pause);
+
+        let start = Instant::now();
+        let _ = bridge::ensure(&bridge)?;
+        ensured.push(start.elapsed());
+        let start = Instant::now();
+        endpoint::attach(netns.as_fd(), &place)?;
+        attached.push(start.elapsed());
+        let start = Instant::now();
+        endpoint::loopback_up(alone.as_fd())?;
+        loopback.push(start.elapsed());
+    }
+    report("bridge::ensure, standing", ensured);
+    report("endpoint::attach", attached);
+    report("endpoint::loopback_up", loopback);
+    Ok(())
+}
