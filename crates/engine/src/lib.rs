@@ -1,1 +1,126 @@
-//! stub
+//! The engine: containers, images and volumes, for whoever serves people (the command line) or programs (the API).
+//!
+//! It takes and gives Docker's own types ([`bollard_stubs::models`]), so nothing is said twice between it and
+//! its front ends. It is a library, not a daemon: each client opens the store, does its work and goes; what
+//! must last is on disk, and a running container belongs to its supervisor.
+//!
+//! | folder | holds |
+//! |---|---|
+//! | [`store`] | the truth on disk, a file per table |
+//! | [`spec`] | from Docker's words to the isolation core's plan |
+//! | [`commands`] | what can be done, a file per command |
+//! | [`repair`] | what a killed process of ours left, put right by the next command |
+#![forbid(unsafe_code)]
+
+pub mod commands;
+mod condition;
+mod error;
+mod host_image;
+mod hosts_files;
+pub mod id;
+pub mod names;
+pub mod repair;
+mod roots;
+pub mod spec;
+pub mod store;
+pub mod units;
+
+use std::path::{Path, PathBuf};
+
+use bulkhead_image::Store as ImageStore;
+
+pub use bollard_stubs::models;
+pub use condition::Condition;
+pub use error::{Error, Result};
+pub use roots::Roots;
+pub use store::containers::Container;
+
+/// An open engine.
+#[derive(Debug)]
+pub struct Engine {
+    roots: Roots,
+    store: store::Store,
+    programs: Programs,
+}
+
+/// The executables that the engine starts.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `bulkhead-supervisor`.
+    pub supervisor: PathBuf,
+    /// `bulkhead` itself, for what is to be done when nobody waits.
+    pub bulkhead: PathBuf,
+}
+
+impl Programs {
+    /// Those beside this executable.
+    ///
+    /// # Errors
+    /// There is no supervisor there.
+    pub fn beside_us() -> Result<Programs> {
+        use error::Doing;
+        let bulkhead = std::env::current_exe().doing(|| "find this executable")?;
+        let supervisor = bulkhead.with_file_name("bulkhead-supervisor");
+        Ok(Programs { supervisor, bulkhead })
+    }
+}
+
+impl Engine {
+    /// Opens the engine that lives at `roots`, making it if it is not there.
+    ///
+    /// # Errors
+    /// Folders that cannot be made, a database that cannot be used.
+    pub fn open(roots: Roots, programs: Programs) -> Result<Engine> {
+        if rustix::process::geteuid() != rustix::process::Uid::ROOT {
+            return Err(Error::Invalid("bulkhead must be run as root (try sudo)".into()));
+        }
+        let store = match store::Store::open(&roots.root) {
+            Ok(store) => store,
+            // Most likely the very first time: the folders are not there yet.
+            Err(_) => {
+                for folder in [roots.root.clone(), roots.root.join("containers"), roots.root.join("volumes")]
+                {
+                    store::make_folder(&folder)?;
+                }
+                store::Store::open(&roots.root)?
+            }
+        };
+        Ok(Engine { roots, store, programs })
+    }
+
+    /// Where it lives.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// The container of that ID, name, or beginning of an ID.
+    ///
+    /// # Errors
+    /// None or several.
+    pub fn container(&self, wanted: &str) -> Result<Container> {
+        store::containers::find(self.store.read(), wanted)
+    }
+
+    /// The bytes of images.
+    fn image_store(&self) -> Result<ImageStore> {
+        Ok(ImageStore::open(&self.roots.images())?)
+    }
+
+    /// Where a container's executable init is.
+    fn init(&self) -> &Path {
+        &self.programs.supervisor
+    }
+
+    /// Whether [`checkpoint`](Self::checkpoint) should be called where nobody waits.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.store.wants_checkpoint()
+    }
+
+    /// Moves the database's log into the database.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.store.checkpoint()
+    }
+}

@@ -29,21 +29,7 @@ pub mod plan;
 mod program;
 pub mod rlimits;
 pub mod rootfs;
-//SECCOMP
-pub mod seccomp {
-    #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    pub struct Program {
-        pub instructions: Vec<Instruction>,
-        pub flags: u32,
-    }
-    #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-    pub struct Instruction {
-        pub code: u16,
-        pub jt: u8,
-        pub jf: u8,
-        pub k: u32,
-    }
-}
+pub mod seccomp;
 mod sysctls;
 mod terminal;
 pub mod trace;

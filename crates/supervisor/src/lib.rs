@@ -1,1 +1,31 @@
-//! stub
+//! The supervisor: the one small process that owns one container, from its birth to its exit code.
+//!
+//! It is an executable of its own (`bulkhead-supervisor`), so that an idle container costs little memory, and
+//! it has one thread and one poll loop: fork is safe in it, and nothing waits for anything else. There is no
+//! daemon above it: any client of the engine talks to it directly, and can be killed without its noticing.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`protocol`] | what clients and supervisor say to each other |
+//! | [`client`] | a client's side: start a supervisor, connect to one |
+//! | [`status`] | what it leaves on disk about its container |
+//! | `life` | a container's life: birth, the poll loop, the end |
+//! | `attachments`, `output`, `input` | who sees the container's output and feeds its input |
+//! | `sessions` | later programs (exec) |
+//! | `log` | the log file |
+//! | `init` | the same executable as PID 1 of a container (`--init`) |
+
+pub mod client;
+pub mod protocol;
+pub mod status;
+
+mod attachments;
+mod init;
+mod input;
+mod life;
+mod log;
+mod output;
+mod sessions;
+
+pub use init::run_as_init;
+pub use life::supervise;

@@ -21,6 +21,8 @@ pub struct Bind {
     pub recursive: bool,
     /// Which IDs on disk are which in the container.
     pub ids: BindIds,
+    /// Whether an empty folder is filled with what the image has at the target (Docker's volumes).
+    pub fill: bool,
 }
 
 /// How the IDs on disk appear in the container.

@@ -161,7 +161,14 @@ pub(crate) fn attach_all(
         match &mount.source {
             Source::Bind(_) | Source::OfContainer { .. } | Source::Devices(_) => {
                 let made = next()?;
-                let place = target::find(root, target, target::Kind::of(&made)?)?;
+                let kind = target::Kind::of(&made)?;
+                let place = target::find(root, target, kind)?;
+                if let Source::Bind(bind::Bind { fill: true, .. }) = &mount.source
+                    && kind == target::Kind::Folder
+                    && pseudo::is_empty(&made)?
+                {
+                    pseudo::copy_up(&place, &made, target)?;
+                }
                 attach(&made, &place, target)?;
             }
             Source::Cgroup => cgroup.attach(root, target, mount.attributes, &mut next)?,

@@ -80,6 +80,20 @@ fn or_the_host_s(
     }
 }
 
+/// Whether there is nothing in the folder.
+pub(crate) fn is_empty(folder: &OwnedFd) -> Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let read = || -> rustix::io::Result<bool> {
+        for entry in Dir::read_from(openat(folder, ".", flags, Mode::empty())?)? {
+            if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    read().step(STEP, || "list a volume")
+}
+
 /// Copies what the image has at a place into the file system that will cover it: regular files, folders and
 /// links, with their modes and owners.
 pub(crate) fn copy_up(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> {
@@ -88,6 +102,13 @@ pub(crate) fn copy_up(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> 
     };
     let source = open(from).step(STEP, || format!("read {target} of the image"))?;
     let aim = open(to).step(STEP, || format!("write {target}"))?;
+    let stat = rustix::fs::fstat(&source).step(STEP, || format!("look at {target} of the image"))?;
+    rustix::fs::fchmod(&aim, Mode::from_raw_mode(stat.st_mode))
+        .and_then(|()| {
+            let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
+            rustix::fs::fchown(&aim, Some(uid), Some(gid))
+        })
+        .step(STEP, || format!("give {target} the owner and mode that it has in the image"))?;
     copy_folder(&source, &aim, 0).step(STEP, || format!("copy {target} of the image into memory"))
 }
 

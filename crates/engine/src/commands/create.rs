@@ -1,0 +1,215 @@
+//! `create`: what was asked for is completed from its image, checked whole, and recorded with all that it
+//! holds (name, address, volumes) in one transaction. Nothing runs yet.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bollard_stubs::models::{ContainerCreateBody, HostConfig};
+use bulkhead_isolation::TerminalSize;
+use bulkhead_supervisor::status::ProcessId;
+
+use crate::error::{Doing, Error, Result};
+use crate::spec::binds::{self, Source, Wanted};
+use crate::spec::merge;
+use crate::spec::namespaces::{self, Joined, Mode, Modes};
+use crate::store::containers::Container;
+use crate::store::{addresses, containers, volumes};
+use crate::{Engine, host_image, id, names, spec};
+
+/// A container that was made.
+#[derive(Debug)]
+pub struct Created {
+    /// It.
+    pub container: Container,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Makes a container.
+    ///
+    /// # Errors
+    /// Anything that cannot be held: nothing is left behind then.
+    pub fn create(&mut self, mut request: ContainerCreateBody, name: Option<&str>) -> Result<Created> {
+        self.repair()?;
+        if let Some(name) = name
+            && !names::is_valid(name)
+        {
+            return Err(Error::Invalid(format!(
+                "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+            )));
+        }
+        let wanted_image = request.image.clone().unwrap_or_default();
+        let image = self.image_of(&wanted_image)?;
+        merge::merge(&mut request, &image.config)?;
+        let id = id::random();
+        self.name_itself(&mut request, &id)?;
+        let mut host = request.host_config.take().unwrap_or_default();
+        namespaces::check(&request, &host)?;
+        request.host_config = Some(host.clone());
+        let wanted = binds::read(&request)?;
+        check_sources(&wanted)?;
+        binds::settle(&mut host, &wanted);
+        request.volumes = None;
+        request.host_config = Some(host);
+        let mut container = Container {
+            id,
+            name: String::new(),
+            created: now_nanoseconds(),
+            image: image.id,
+            auto_remove: request.host_config.as_ref().and_then(|host| host.auto_remove).unwrap_or(false),
+            config: request,
+            creator: ProcessId::of(std::process::id().cast_signed()).doing(|| "look at this process")?,
+        };
+        let warnings = self.check_plan(&container)?;
+        self.record(&mut container, name, &wanted)?;
+        if let Err(error) = self.furnish(&container, &wanted) {
+            self.forget(&container)?;
+            return Err(error);
+        }
+        Ok(Created { container, warnings })
+    }
+
+    /// The host name that the container will have, if it was given none.
+    fn name_itself(&self, request: &mut ContainerCreateBody, id: &str) -> Result<()> {
+        if request.hostname.as_deref().is_some_and(|name| !name.is_empty()) {
+            return Ok(());
+        }
+        let modes = Modes::of(&request.host_config.clone().unwrap_or_default())?;
+        request.hostname = match (&modes.uts, &modes.net) {
+            (Mode::Host, _) | (_, Mode::Host) => {
+                Some(rustix::system::uname().nodename().to_string_lossy().into_owned())
+            }
+            (_, Mode::Container(other)) => {
+                // It shares the other's name: checked here, so that a wrong one is refused before anything is made.
+                self.container(other)?;
+                None
+            }
+            _ => Some(id::short(id).to_owned()),
+        };
+        Ok(())
+    }
+
+    /// Makes the plan once, to refuse now what would be refused at the start. Containers to be joined need not
+    /// run yet.
+    fn check_plan(&self, container: &Container) -> Result<Vec<String>> {
+        let host = container.config.host_config.clone().unwrap_or_default();
+        let modes = Modes::of(&host)?;
+        for mode in [&modes.pid, &modes.ipc, &modes.net, &modes.uts] {
+            if let Mode::Container(name) = mode {
+                self.container(name)?;
+            }
+        }
+        let stand_in = Some(bulkhead_isolation::Handle(0));
+        let joined = Joined {
+            handles: Vec::new(),
+            pid: stand_in,
+            ipc: stand_in,
+            ipc_mounts: stand_in,
+            net: stand_in,
+            uts: stand_in,
+        };
+        let around = spec::Surroundings {
+            roots: &self.roots,
+            layers: Vec::new(),
+            joined,
+            files: self.roots.container(&container.id),
+            terminal: TerminalSize::default(),
+            init: self.init(),
+        };
+        spec::plan(container, &around).map(|(_, warnings)| warnings)
+    }
+
+    /// One transaction takes everything.
+    fn record(&mut self, container: &mut Container, name: Option<&str>, wanted: &[Wanted]) -> Result<()> {
+        let host = container.config.host_config.clone().unwrap_or_default();
+        let network = self.wants_address(&host)?.then(|| self.default_network()).transpose()?;
+        let mut attempt = 0;
+        loop {
+            container.name = name.map_or_else(|| names::propose(attempt), str::to_owned);
+            attempt += 1;
+            let done = self.store.write(|transaction| {
+                containers::insert(transaction, container)?;
+                if let Some(network) = &network {
+                    addresses::lease(transaction, network, &container.id)?;
+                }
+                for one in wanted {
+                    if let Source::Volume { name, anonymous, labels, .. } = &one.source {
+                        let volume = volumes::Volume {
+                            name: name.clone(),
+                            created: now_nanoseconds() / 1_000_000_000,
+                            labels: labels.clone(),
+                            anonymous: *anonymous,
+                        };
+                        volumes::take(transaction, &volume, &container.id)?;
+                    }
+                }
+                Ok(())
+            });
+            match done {
+                Err(Error::Conflict(_)) if name.is_none() && attempt < 32 => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Makes its folders on disk.
+    fn furnish(&self, container: &Container, wanted: &[Wanted]) -> Result<()> {
+        self.make_folders(&container.id)?;
+        if container.image == host_image::NAME {
+            host_image::prepare(&self.roots.container(&container.id).join("rw/upper"), &self.roots.root)?;
+        }
+        for one in wanted {
+            match &one.source {
+                Source::Volume { name, .. } => make_volume(&self.roots.volume(name))?,
+                Source::Bind { path, create: true, .. } if !Path::new(path).exists() => {
+                    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).doing(|| {
+                        format!("make the folder {path}, which is to be mounted in the container")
+                    })?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back a record that came to nothing.
+    fn forget(&mut self, container: &Container) -> Result<()> {
+        let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
+        self.store.write(|transaction| containers::delete(transaction, &container.id))
+    }
+
+    fn wants_address(&self, host: &HostConfig) -> Result<bool> {
+        Ok(Modes::of(host)?.net == Mode::Own)
+    }
+}
+
+fn make_volume(path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    crate::store::make_folder(parent)?;
+    match std::fs::DirBuilder::new().mode(0o755).create(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.doing(|| format!("make the volume {}", path.display())),
+    }
+}
+
+fn check_sources(wanted: &[Wanted]) -> Result<()> {
+    for one in wanted {
+        if let Source::Bind { path, create: false, .. } = &one.source
+            && !Path::new(path).exists()
+        {
+            return Err(Error::Invalid(format!(
+                "invalid mount config for type \"bind\": bind source path does not exist: {path}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The time in nanoseconds since 1970.
+pub(crate) fn now_nanoseconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |span| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
+}

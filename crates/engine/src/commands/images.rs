@@ -1,0 +1,166 @@
+//! `images` and `rmi`, and how containers find their image.
+
+use std::collections::HashMap;
+
+use bollard_stubs::models::ImageSummary;
+use bulkhead_image::{ContainerConfig, Digest, Reference};
+use bulkhead_isolation::rootfs::Layer;
+
+use crate::error::{Error, Result};
+use crate::spec::text;
+use crate::store::{containers, images};
+use crate::{Engine, host_image, id};
+
+/// An image as a container needs it.
+pub(crate) struct Chosen {
+    /// Its ID, or the built-in image's name.
+    pub(crate) id: String,
+    /// What its containers start with.
+    pub(crate) config: ContainerConfig,
+}
+
+/// What `rmi` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// A name went.
+    Untagged(String),
+    /// An image or layer went.
+    Deleted(String),
+}
+
+impl Engine {
+    /// The image that a container is to be made from.
+    pub(crate) fn image_of(&self, wanted: &str) -> Result<Chosen> {
+        if wanted.is_empty() {
+            return Err(Error::Invalid("no image was named".into()));
+        }
+        match images::find(self.store.read(), wanted) {
+            Ok(image) => Ok(Chosen { id: image.id, config: image.config }),
+            Err(Error::NotFound { .. }) if wanted == host_image::NAME => {
+                Ok(Chosen { id: host_image::NAME.into(), config: host_image::config() })
+            }
+            // A name that could be none says so; one that could be says how it looks in full.
+            Err(Error::NotFound { kind, name }) => match Reference::parse(&name) {
+                Ok(reference) => Err(Error::NotFound { kind, name: reference.familiar() }),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Its layers, where they are on disk.
+    pub(crate) fn layers_of(&self, image: &str) -> Result<Vec<Layer>> {
+        if image == host_image::NAME {
+            return Ok(host_image::layers());
+        }
+        let image = images::find(self.store.read(), image)?;
+        let store = self.image_store()?;
+        let mut layers: Vec<Layer> = Vec::new();
+        for (index, digest) in image.layers.iter().enumerate() {
+            // A layer may come twice; overlayfs takes a folder once, and the uppermost place decides.
+            if image.layers.iter().skip(index + 1).any(|later| later == digest) {
+                continue;
+            }
+            layers.push(Layer::Folder(text(&store.layer_folder(digest)?)?));
+        }
+        if layers.is_empty() {
+            return Err(Error::Invalid(format!(
+                "the image {} has no layers: nothing could run in it",
+                image.id
+            )));
+        }
+        Ok(layers)
+    }
+
+    /// All images, in Docker's form.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn images(&self) -> Result<Vec<ImageSummary>> {
+        let connection = self.store.read();
+        let mut all = Vec::new();
+        for image in images::all(connection)? {
+            let names = images::names(connection, &image.id)?;
+            let created =
+                time::OffsetDateTime::parse(&image.created, &time::format_description::well_known::Rfc3339);
+            all.push(ImageSummary {
+                id: image.id.clone(),
+                parent_id: String::new(),
+                repo_tags: names.iter().map(Reference::familiar).collect(),
+                repo_digests: Vec::new(),
+                created: created.map_or(0, time::OffsetDateTime::unix_timestamp),
+                size: i64::try_from(image.size).unwrap_or(i64::MAX),
+                shared_size: -1,
+                labels: image.config.labels.into_iter().collect::<HashMap<_, _>>(),
+                containers: i64::try_from(containers::of_image(connection, &image.id)?.len()).unwrap_or(0),
+                manifests: None,
+                descriptor: None,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Removes a name, and with its last name (or when it is given by ID) the image.
+    ///
+    /// # Errors
+    /// Containers need it, or several names point to an image given by ID, and `force` was not asked for.
+    pub fn remove_image(&mut self, wanted: &str, force: bool) -> Result<Vec<Removed>> {
+        let image = images::find(self.store.read(), wanted)?;
+        let names = images::names(self.store.read(), &image.id)?;
+        let by_name = Reference::parse(wanted).ok().filter(|reference| names.contains(reference));
+        let going = match &by_name {
+            Some(reference) => vec![reference.clone()],
+            None => names.clone(),
+        };
+        let short = Digest::from_hex(image.id.trim_start_matches("sha256:"))?.short();
+        if by_name.is_none() && names.len() > 1 && !force {
+            return Err(Error::Conflict(format!(
+                "conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+            )));
+        }
+        let last = going.len() == names.len();
+        let users = containers::of_image(self.store.read(), &image.id)?;
+        if last && let Some(user) = users.first() {
+            let running = users.iter().find_map(|id| {
+                let container = self.container(id).ok()?;
+                self.condition(&container).ok()?.running().map(|_| id.clone())
+            });
+            match (running, force) {
+                (Some(user), _) => {
+                    return Err(Error::Conflict(format!(
+                        "conflict: unable to delete {wanted} (cannot be forced) - image is being used by running container {}",
+                        id::short(&user)
+                    )));
+                }
+                (None, _) => {
+                    // Its containers could never be started again: Docker's --force would leave them so.
+                    return Err(Error::Conflict(format!(
+                        "conflict: unable to remove {wanted} - container {} is using it: remove the container first",
+                        id::short(user)
+                    )));
+                }
+            }
+        }
+        let unused = self.store.write(|transaction| {
+            for reference in &going {
+                images::untag(transaction, reference)?;
+            }
+            if !last {
+                return Ok(Vec::new());
+            }
+            images::delete(transaction, &image.id)?;
+            images::unused(transaction, &image.layers)
+        })?;
+        let mut done: Vec<Removed> = going.iter().map(|name| Removed::Untagged(name.familiar())).collect();
+        if last {
+            done.push(Removed::Deleted(image.id.clone()));
+            let store = self.image_store()?;
+            for layer in unused {
+                store.remove_layer(&layer)?;
+                done.push(Removed::Deleted(layer.to_string()));
+            }
+            store.remove_blob(&image.id.parse()?)?;
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,190 @@
+//! `inspect`: everything about one container or image, in Docker's form.
+
+use std::collections::HashMap;
+
+use bollard_stubs::models::{
+    ContainerConfig, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData,
+    ImageConfig, ImageInspect, ImageInspectRootFs, MountPoint, NetworkSettings,
+};
+use bulkhead_image::Reference;
+use time::OffsetDateTime;
+
+use crate::error::Result;
+use crate::roots::Roots;
+use crate::spec::binds::{self, Source};
+use crate::spec::merge::command;
+use crate::store::containers::Container;
+use crate::store::images;
+use crate::{Condition, Engine, units};
+
+/// What Docker shows for a moment that has not come.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+impl Engine {
+    /// Everything about a container.
+    ///
+    /// # Errors
+    /// The database's, or a status that cannot be read.
+    pub fn inspect(&self, container: &Container) -> Result<ContainerInspectResponse> {
+        let condition = self.condition(container)?;
+        let mut words = command(&container.config).into_iter();
+        let folder = self.roots.container(&container.id);
+        let path = |name: &str| Some(folder.join(name).to_string_lossy().into_owned());
+        let config = &container.config;
+        let networks = self.endpoints(container, condition.running().is_some())?;
+        Ok(ContainerInspectResponse {
+            id: Some(container.id.clone()),
+            created: OffsetDateTime::from_unix_timestamp_nanos(container.created.into()).ok(),
+            path: Some(words.next().unwrap_or_default()),
+            args: Some(words.collect()),
+            state: Some(state(&condition)),
+            image: Some(container.image.clone()),
+            resolv_conf_path: path("resolv.conf"),
+            hostname_path: path("hostname"),
+            hosts_path: path("hosts"),
+            log_path: path(&format!("{}-json.log", container.id)),
+            name: Some(format!("/{}", container.name)),
+            restart_count: Some(0),
+            driver: Some("overlay2".into()),
+            platform: Some("linux".into()),
+            mount_label: Some(String::new()),
+            process_label: Some(String::new()),
+            app_armor_profile: Some(String::new()),
+            host_config: config.host_config.clone(),
+            graph_driver: Some(DriverData {
+                name: "overlay2".into(),
+                data: HashMap::from([(
+                    "UpperDir".to_owned(),
+                    folder.join("rw/upper").to_string_lossy().into_owned(),
+                )]),
+            }),
+            mounts: Some(mount_points(container, &self.roots)),
+            config: Some(ContainerConfig {
+                hostname: config.hostname.clone(),
+                domainname: config.domainname.clone(),
+                user: config.user.clone(),
+                attach_stdin: config.attach_stdin,
+                attach_stdout: config.attach_stdout,
+                attach_stderr: config.attach_stderr,
+                exposed_ports: config.exposed_ports.clone(),
+                tty: config.tty,
+                open_stdin: config.open_stdin,
+                stdin_once: config.stdin_once,
+                env: config.env.clone(),
+                cmd: config.cmd.clone(),
+                healthcheck: config.healthcheck.clone(),
+                image: config.image.clone(),
+                volumes: config.volumes.clone(),
+                working_dir: config.working_dir.clone(),
+                entrypoint: config.entrypoint.clone(),
+                labels: config.labels.clone(),
+                stop_signal: config.stop_signal.clone(),
+                stop_timeout: config.stop_timeout,
+                ..ContainerConfig::default()
+            }),
+            network_settings: Some(NetworkSettings {
+                networks: Some(networks),
+                ..NetworkSettings::default()
+            }),
+            ..ContainerInspectResponse::default()
+        })
+    }
+
+    /// Everything about an image.
+    ///
+    /// # Errors
+    /// No such image.
+    pub fn inspect_image(&self, wanted: &str) -> Result<ImageInspect> {
+        let image = images::find(self.store.read(), wanted)?;
+        let names = images::names(self.store.read(), &image.id)?;
+        let config = image.config;
+        Ok(ImageInspect {
+            id: Some(image.id),
+            repo_tags: Some(names.iter().map(Reference::familiar).collect()),
+            repo_digests: Some(Vec::new()),
+            created: OffsetDateTime::parse(&image.created, &time::format_description::well_known::Rfc3339)
+                .ok(),
+            config: Some(ImageConfig {
+                user: Some(config.user),
+                exposed_ports: Some(config.exposed_ports.into_keys().collect()),
+                env: Some(config.env),
+                cmd: config.cmd,
+                volumes: Some(config.volumes.into_keys().collect()),
+                working_dir: Some(config.working_dir),
+                entrypoint: config.entrypoint,
+                labels: Some(config.labels.into_iter().collect()),
+                stop_signal: config.stop_signal,
+                ..ImageConfig::default()
+            }),
+            architecture: Some(image.architecture),
+            os: Some("linux".into()),
+            size: i64::try_from(image.size).ok(),
+            root_fs: Some(ImageInspectRootFs {
+                typ: "layers".into(),
+                layers: Some(image.layers.iter().map(ToString::to_string).collect()),
+            }),
+            ..ImageInspect::default()
+        })
+    }
+}
+
+fn state(condition: &Condition) -> ContainerState {
+    let status = condition.status();
+    let running = condition.running();
+    let paused = condition.word() == "paused";
+    let first = running.and_then(|status| status.first.as_ref());
+    ContainerState {
+        status: condition.word().parse::<ContainerStateStatusEnum>().ok(),
+        running: Some(running.is_some()),
+        paused: Some(paused),
+        restarting: Some(false),
+        oom_killed: Some(status.is_some_and(|status| status.oom_killed)),
+        dead: Some(false),
+        pid: Some(first.map_or(0, |first| i64::from(first.pid))),
+        exit_code: Some(status.map_or(0, |status| i64::from(status.exit_code))),
+        error: Some(status.map_or(String::new(), |status| status.error.clone())),
+        started_at: Some(status.map_or(NEVER.into(), |status| status.started_at.clone())),
+        finished_at: Some(
+            status.and_then(|status| status.finished_at.clone()).unwrap_or_else(|| NEVER.into()),
+        ),
+        health: None,
+    }
+}
+
+/// What is mounted in it at the user's wish, in Docker's form.
+pub(crate) fn mount_points(container: &Container, roots: &Roots) -> Vec<MountPoint> {
+    let Ok(wanted) = binds::read(&container.config) else { return Vec::new() };
+    wanted
+        .into_iter()
+        .filter_map(|wanted| {
+            let mut point = MountPoint {
+                destination: Some(wanted.target),
+                mode: Some(if wanted.readonly { "ro" } else { "" }.into()),
+                rw: Some(!wanted.readonly),
+                propagation: Some(String::new()),
+                ..MountPoint::default()
+            };
+            match wanted.source {
+                Source::Bind { path, .. } => {
+                    point.typ = Some("bind".into());
+                    point.source = Some(path);
+                    point.propagation = Some(wanted.propagation.unwrap_or_default().word().into());
+                }
+                Source::Volume { name, .. } => {
+                    point.typ = Some("volume".into());
+                    point.source = Some(roots.volume(&name).to_string_lossy().into_owned());
+                    point.name = Some(name);
+                    point.driver = Some("local".into());
+                }
+                Source::Tmpfs { .. } => return None,
+            }
+            Some(point)
+        })
+        .collect()
+}
+
+/// How long ago a container was made, in people's words.
+pub fn created_ago(container: &Container) -> String {
+    let span = super::create::now_nanoseconds() - container.created;
+    format!("{} ago", units::human_duration(span / 1_000_000_000))
+}

@@ -1,0 +1,140 @@
+//! `ps`: containers, in Docker's form.
+
+use std::collections::HashMap;
+
+use bollard_stubs::models::{
+    ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
+    EndpointSettings,
+};
+use bulkhead_supervisor::status::{State, Status};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::error::Result;
+use crate::spec::merge::command;
+use crate::store::containers::Container;
+use crate::store::{addresses, containers, images};
+use crate::units::human_duration;
+use crate::{Condition, Engine, host_image};
+
+impl Engine {
+    /// All containers, the newest first; those that do not run only if `all`.
+    ///
+    /// # Errors
+    /// The database's, or a status that cannot be read.
+    pub fn list(&mut self, all: bool) -> Result<Vec<ContainerSummary>> {
+        self.repair()?;
+        let mut found = Vec::new();
+        let mut image_names = HashMap::new();
+        for container in containers::all(self.store.read())? {
+            let condition = self.condition(&container)?;
+            if all || condition.running().is_some() {
+                found.push(self.summary(container, &condition, &mut image_names)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn summary(
+        &self,
+        container: Container,
+        condition: &Condition,
+        image_names: &mut HashMap<String, Vec<String>>,
+    ) -> Result<ContainerSummary> {
+        let host = container.config.host_config.clone().unwrap_or_default();
+        let image = self.image_as_asked(&container, image_names)?;
+        Ok(ContainerSummary {
+            names: Some(vec![format!("/{}", container.name)]),
+            image: Some(image),
+            image_id: Some(container.image.clone()),
+            command: Some(command(&container.config).join(" ")),
+            created: Some(container.created / 1_000_000_000),
+            ports: Some(Vec::new()),
+            state: condition.word().parse::<ContainerSummaryStateEnum>().ok(),
+            status: Some(sentence(condition)),
+            network_settings: Some(ContainerSummaryNetworkSettings {
+                networks: Some(self.endpoints(&container, condition.running().is_some())?),
+            }),
+            mounts: Some(super::inspect::mount_points(&container, self.roots())),
+            host_config: Some(ContainerSummaryHostConfig {
+                network_mode: Some(host.network_mode.unwrap_or_else(|| "bridge".into())),
+                annotations: host.annotations,
+            }),
+            labels: container.config.labels,
+            id: Some(container.id),
+            ..ContainerSummary::default()
+        })
+    }
+
+    /// The image's name as the container was asked for it, or its ID if the name means another image now.
+    fn image_as_asked(
+        &self,
+        container: &Container,
+        known: &mut HashMap<String, Vec<String>>,
+    ) -> Result<String> {
+        let asked = container.config.image.clone().unwrap_or_default();
+        if container.image == host_image::NAME {
+            return Ok(asked);
+        }
+        if !known.contains_key(&container.image) {
+            let names = images::names(self.store.read(), &container.image)?;
+            known.insert(container.image.clone(), names.iter().map(ToString::to_string).collect());
+        }
+        let full = bulkhead_image::Reference::parse(&asked).map(|reference| reference.to_string());
+        let still =
+            known.get(&container.image).is_some_and(|names| full.is_ok_and(|full| names.contains(&full)));
+        let hex = container.image.trim_start_matches("sha256:");
+        Ok(if still || hex.starts_with(&asked) { asked } else { crate::id::short(hex).to_owned() })
+    }
+
+    /// Its places in networks.
+    pub(crate) fn endpoints(
+        &self,
+        container: &Container,
+        running: bool,
+    ) -> Result<HashMap<String, EndpointSettings>> {
+        use crate::spec::namespaces::{Mode, Modes};
+        let host = container.config.host_config.clone().unwrap_or_default();
+        let mut all = HashMap::new();
+        match Modes::of(&host)?.net {
+            Mode::Own => {
+                let mut settings = EndpointSettings::default();
+                if let Some(bridge) = self.known_network()?.filter(|_| running)
+                    && let Some(address) = addresses::of(self.store.read(), &bridge.name, &container.id)?
+                {
+                    let endpoint = bulkhead_network::endpoint::Endpoint::on(&bridge, &container.id, address);
+                    settings.gateway = Some(bridge.gateway.to_string());
+                    settings.ip_address = Some(address.to_string());
+                    settings.ip_prefix_len = Some(bridge.subnet.prefix_len().into());
+                    settings.mac_address = Some(bulkhead_network::mac::text(endpoint.mac));
+                }
+                all.insert("bridge".into(), settings);
+            }
+            Mode::Nothing => drop(all.insert("none".into(), EndpointSettings::default())),
+            Mode::Host => drop(all.insert("host".into(), EndpointSettings::default())),
+            Mode::Container(_) => {}
+        }
+        Ok(all)
+    }
+}
+
+/// `Up 2 minutes`, `Exited (0) 3 seconds ago`, `Created`.
+pub(crate) fn sentence(condition: &Condition) -> String {
+    match condition {
+        Condition::Created => "Created".into(),
+        Condition::Running(status) => {
+            let paused = if status.state == State::Paused { " (Paused)" } else { "" };
+            format!("Up {}{paused}", human_duration(seconds_since(&status.started_at)))
+        }
+        Condition::Exited(status) => {
+            let Status { exit_code, finished_at, .. } = status;
+            let ago = human_duration(seconds_since(finished_at.as_deref().unwrap_or("")));
+            format!("Exited ({exit_code}) {ago} ago")
+        }
+    }
+}
+
+fn seconds_since(moment: &str) -> i64 {
+    let now = OffsetDateTime::now_utc();
+    OffsetDateTime::parse(moment, &Rfc3339).map_or(0, |then| (now - then).whole_seconds().max(0))
+}

@@ -1,0 +1,54 @@
+//! `load` and `import`: images from archives.
+
+use std::io::Read;
+
+use bulkhead_image::{ImportOptions, Loaded, Progress, Reference};
+
+use super::create::now_nanoseconds;
+use crate::Engine;
+use crate::error::{Error, Result};
+use crate::store::images;
+
+impl Engine {
+    /// Takes in all images of an archive (docker-archive or OCI layout). They appear together, when all of them
+    /// are there.
+    ///
+    /// # Errors
+    /// A broken or hostile archive: nothing of it is kept.
+    pub fn load(&mut self, archive: impl Read, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
+        self.repair()?;
+        let store = self.image_store()?;
+        store.clean()?;
+        let loaded = store.load(archive, progress)?;
+        self.adopt(&loaded)?;
+        Ok(loaded)
+    }
+
+    /// Makes an image of one layer from the tar of a root file system, and names it.
+    ///
+    /// # Errors
+    /// A broken or hostile archive, a name that is none, changes that make no sense.
+    pub fn import(&mut self, tar: impl Read, name: Option<&str>, options: &ImportOptions) -> Result<Loaded> {
+        self.repair()?;
+        let reference = name.map(Reference::parse).transpose()?;
+        if reference.as_ref().is_some_and(|reference| reference.digest().is_some()) {
+            return Err(Error::Invalid("cannot import digest reference".into()));
+        }
+        let store = self.image_store()?;
+        store.clean()?;
+        let mut loaded = store.import(tar, options)?;
+        loaded.references.extend(reference);
+        self.adopt(std::slice::from_ref(&loaded))?;
+        Ok(loaded)
+    }
+
+    fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {
+        let now = now_nanoseconds() / 1_000_000_000;
+        self.store.write(|transaction| {
+            for image in loaded {
+                images::insert(transaction, image, now)?;
+            }
+            Ok(())
+        })
+    }
+}

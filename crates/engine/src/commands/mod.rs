@@ -1,0 +1,17 @@
+//! What can be done with containers and images: a file per command.
+
+pub mod attach;
+pub mod create;
+pub mod exec;
+pub mod images;
+pub mod inspect;
+pub mod list;
+pub mod load;
+pub mod logs;
+pub mod namespaces;
+pub mod network;
+pub mod remove;
+pub mod start;
+pub mod stop;
+pub mod tag;
+pub mod wait;

@@ -1,0 +1,80 @@
+//! `rm`: a container and everything that it holds goes. Its folder is first moved aside, in one step, then the
+//! record goes, in one transaction; deleting files is the last and can be interrupted anywhere.
+
+use std::os::fd::OwnedFd;
+
+use crate::error::{Doing, Error, Result};
+use crate::store::containers::{self, Container};
+use crate::store::volumes;
+use crate::{Condition, Engine};
+
+impl Engine {
+    /// Removes a container; `force` ends it first, `with_volumes` removes its anonymous volumes too.
+    ///
+    /// # Errors
+    /// It runs, and `force` was not asked for.
+    pub fn remove(&mut self, container: &Container, force: bool, with_volumes: bool) -> Result<()> {
+        if let Condition::Running(status) = self.condition(container)? {
+            if !force {
+                return Err(Error::Conflict(format!(
+                    "cannot remove container \"{}\": container is {}: stop the container before removing or force remove",
+                    container.name,
+                    if status.state == bulkhead_supervisor::status::State::Paused {
+                        "paused"
+                    } else {
+                        "running"
+                    }
+                )));
+            }
+            self.kill(container, 9)?;
+            self.wait(container)?;
+        }
+        let lock = self.lock_soon(container)?;
+        self.remove_locked(container, with_volumes, lock)
+    }
+
+    /// Removes a container that does not run, and whose lock is held.
+    pub(crate) fn remove_locked(
+        &mut self,
+        container: &Container,
+        with_volumes: bool,
+        lock: OwnedFd,
+    ) -> Result<()> {
+        let trash = self.roots.root.join("trash");
+        let (folder, aside) = (self.roots.container(&container.id), trash.join(&container.id));
+        let moved = match std::fs::rename(&folder, &aside) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                crate::store::make_folder(&trash)?;
+                std::fs::rename(&folder, &aside)
+            }
+            other => other,
+        };
+        match moved {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).doing(|| format!("move {} aside", folder.display()));
+            }
+            _ => {}
+        }
+        let gone = self.store.write(|transaction| {
+            let volumes_too =
+                if with_volumes { volumes::anonymous_of(transaction, &container.id)? } else { Vec::new() };
+            containers::delete(transaction, &container.id)?;
+            let mut gone = Vec::new();
+            for volume in volumes_too {
+                if volumes::delete(transaction, &volume)? {
+                    gone.push(volume);
+                }
+            }
+            Ok(gone)
+        })?;
+        drop(lock);
+        for volume in gone {
+            let path = self.roots.volume(&volume);
+            let _ = std::fs::remove_dir_all(path.parent().unwrap_or(&path));
+        }
+        let _ = std::fs::remove_dir_all(self.roots.running(&container.id));
+        // What cannot be deleted now is in the trash, where the next command finds it.
+        let _ = std::fs::remove_dir_all(&aside);
+        Ok(())
+    }
+}

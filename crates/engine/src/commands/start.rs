@@ -1,0 +1,238 @@
+//! `start`: a supervisor is spawned, and brings the container to life.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use bollard_stubs::models::HostConfig;
+use bulkhead_isolation::TerminalSize;
+use bulkhead_isolation::trace::Lap;
+use bulkhead_network::endpoint::Endpoint;
+use bulkhead_supervisor::client::Connection;
+use bulkhead_supervisor::protocol::{Attach, Reply, Request, Start};
+use bulkhead_supervisor::status::Status;
+
+use crate::error::{Doing, Error, Result};
+use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
+use crate::spec::{self, Surroundings, text};
+use crate::store::addresses;
+use crate::store::containers::Container;
+use crate::{Condition, Engine, hosts_files};
+
+/// How a container is to be started.
+#[derive(Debug, Default)]
+pub struct Starting {
+    /// What the caller is attached to from the first byte on.
+    pub attach: Attach,
+    /// A pipe end for each of these streams, in the protocol's order.
+    pub streams: Vec<OwnedFd>,
+    /// The terminal's size to begin with.
+    pub terminal: TerminalSize,
+    /// Whether to take the time of each step.
+    pub trace: bool,
+}
+
+/// A container that runs.
+#[derive(Debug)]
+pub struct Started {
+    /// The connection to its supervisor, over which its end is told.
+    pub connection: Connection,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
+    /// How long the steps took, on the supervisor's side.
+    pub laps: Vec<Lap>,
+}
+
+impl Engine {
+    /// Starts a container that does not run.
+    ///
+    /// # Errors
+    /// It runs already, or its birth failed: nothing runs then.
+    pub fn start(&mut self, container: &Container, starting: Starting) -> Result<Started> {
+        if let Condition::Running(_) = self.condition(container)? {
+            return Err(Error::Conflict(format!("container {} is already running", container.name)));
+        }
+        let lock = self.lock_soon(container)?;
+        if let Condition::Running(_) = self.condition(container)? {
+            return Err(Error::Conflict(format!("container {} is already running", container.name)));
+        }
+        self.make_folders(&container.id)?;
+        let host = container.config.host_config.clone().unwrap_or_default();
+        let mut warnings = Vec::new();
+        let joined = self.join(&Modes::of(&host)?)?;
+        let endpoints = self.connect_to_network(container, &mut warnings)?;
+        let files = self.prepare_files(container, &host, endpoints.first())?;
+        let around = Surroundings {
+            roots: &self.roots,
+            layers: self.layers_of(&container.image)?,
+            joined,
+            files,
+            terminal: starting.terminal,
+            init: self.init(),
+        };
+        let (plan, said) = spec::plan(container, &around)?;
+        warnings.extend(said);
+        let mut handles = around.joined.handles;
+        handles.push(lock);
+        let run_folder = self.roots.running(&container.id);
+        crate::store::make_folder(&run_folder)?;
+        let start = Start {
+            plan,
+            handles: handles.len(),
+            endpoints,
+            folder: text(&self.roots.container(&container.id))?,
+            run_folder: text(&run_folder)?,
+            log: self.log_path(container, &host)?,
+            open_stdin: container.config.open_stdin.unwrap_or(false),
+            stdin_once: container.config.stdin_once.unwrap_or(false),
+            attach: starting.attach,
+            finish: container.auto_remove.then(|| self.finish_command(container)).transpose()?,
+            trace: starting.trace,
+        };
+        match self.bring_to_life(start, &handles, &starting.streams) {
+            Ok((connection, said, laps)) => {
+                warnings.extend(said);
+                Ok(Started { connection, warnings, laps })
+            }
+            Err(error) => {
+                let _ = std::fs::remove_dir_all(&run_folder);
+                Err(error)
+            }
+        }
+    }
+
+    fn bring_to_life(
+        &self,
+        start: Start,
+        handles: &[OwnedFd],
+        streams: &[OwnedFd],
+    ) -> Result<(Connection, Vec<String>, Vec<Lap>)> {
+        let connection = Connection::start_supervisor(&self.programs.supervisor)
+            .doing(|| format!("start {}", self.programs.supervisor.display()))?;
+        let fds: Vec<BorrowedFd<'_>> = handles.iter().chain(streams).map(AsFd::as_fd).collect();
+        let asked = connection.ask(&Request::Start(Box::new(start)), &fds);
+        match asked.doing(|| "hear from the container's supervisor, which has ended unexpectedly")? {
+            (Reply::Started { warnings, laps }, _) => Ok((connection, warnings, laps)),
+            (Reply::Failed(error), _) => Err(error.into()),
+            (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to a start"))),
+        }
+    }
+
+    /// Opens the namespaces of the containers that are joined.
+    fn join(&self, modes: &Modes) -> Result<Joined> {
+        let mut joined = Joined::default();
+        if let Mode::Container(name) = &modes.pid {
+            let (other, status) = self.to_be_joined(name, "PID")?;
+            joined.pid = Some(joined.add(open_namespace(&other, &status, "pid")?));
+        }
+        if let Mode::Container(name) = &modes.ipc {
+            let (other, status) = self.to_be_joined(name, "IPC")?;
+            if !shares_ipc(&other.config.host_config.clone().unwrap_or_default()) {
+                return Err(Error::Invalid(format!(
+                    "cannot join IPC of container {name}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+                )));
+            }
+            joined.ipc = Some(joined.add(open_namespace(&other, &status, "ipc")?));
+            joined.ipc_mounts = Some(joined.add(open_namespace(&other, &status, "mnt")?));
+        }
+        if let Mode::Container(name) = &modes.net {
+            let (other, status) = self.to_be_joined(name, "network")?;
+            joined.net = Some(joined.add(open_namespace(&other, &status, "net")?));
+            joined.uts = Some(joined.add(open_namespace(&other, &status, "uts")?));
+        }
+        Ok(joined)
+    }
+
+    fn to_be_joined(&self, name: &str, what: &str) -> Result<(Container, Status)> {
+        let other = self.container(name)?;
+        match self.condition(&other)? {
+            Condition::Running(status) => Ok((other, status)),
+            _ => Err(Error::Conflict(format!(
+                "cannot join {what} namespace of a non running container: {name}"
+            ))),
+        }
+    }
+
+    /// Where the container's network files are: its own, or those of the container whose network it shares.
+    fn prepare_files(
+        &self,
+        container: &Container,
+        host: &HostConfig,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<std::path::PathBuf> {
+        if let Mode::Container(name) = Modes::of(host)?.net {
+            return Ok(self.roots.container(&self.container(&name)?.id));
+        }
+        let folder = self.roots.container(&container.id);
+        let address = endpoint.map(|endpoint| endpoint.address.addr());
+        hosts_files::write(container, &folder, address, endpoint.map(|endpoint| endpoint.gateway))?;
+        Ok(folder)
+    }
+
+    /// The bridge, standing, and the container's end of it.
+    fn connect_to_network(
+        &mut self,
+        container: &Container,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Endpoint>> {
+        let host = container.config.host_config.clone().unwrap_or_default();
+        if Modes::of(&host)?.net != Mode::Own {
+            return Ok(Vec::new());
+        }
+        let bridge = self.default_network()?;
+        let Some(address) = addresses::of(self.store.read(), &bridge.name, &container.id)? else {
+            return Err(Error::Corrupt(format!(
+                "container {} has no address on {}",
+                container.name, bridge.name
+            )));
+        };
+        if let bulkhead_network::bridge::Masquerade::Unavailable(why) =
+            bulkhead_network::bridge::ensure(&bridge)?
+        {
+            warnings.push(format!("the container cannot reach other hosts: {why}"));
+        }
+        Ok(vec![Endpoint::on(&bridge, &container.id, address)])
+    }
+
+    fn log_path(&self, container: &Container, host: &HostConfig) -> Result<Option<String>> {
+        let config = host.log_config.clone().unwrap_or_default();
+        match config.typ.as_deref() {
+            None | Some("" | "json-file") => {
+                if config.config.as_ref().is_some_and(|options| !options.is_empty()) {
+                    return Err(Error::Invalid(
+                        "this version of bulkhead does not support log options".into(),
+                    ));
+                }
+                text(&self.roots.container(&container.id).join(format!("{}-json.log", container.id)))
+                    .map(Some)
+            }
+            Some("none") => Ok(None),
+            Some(other) => Err(Error::Invalid(format!(
+                "this version of bulkhead does not support the log driver {other}"
+            ))),
+        }
+    }
+
+    /// What the supervisor executes if a container that removes itself outlives the client that started it.
+    fn finish_command(&self, container: &Container) -> Result<Vec<String>> {
+        Ok(vec![
+            text(&self.programs.bulkhead)?,
+            "--root".into(),
+            text(&self.roots.root)?,
+            "--state".into(),
+            text(&self.roots.state)?,
+            "rm".into(),
+            "--volumes".into(),
+            container.id.clone(),
+        ])
+    }
+}
+
+/// A namespace of a running container's first program.
+fn open_namespace(container: &Container, status: &Status, kind: &str) -> Result<OwnedFd> {
+    let gone = || Error::Conflict(format!("container {} has just ended", container.name));
+    let first = status.first.as_ref().ok_or_else(gone)?;
+    let namespace = File::open(format!("/proc/{}/ns/{kind}", first.pid))
+        .doing(|| format!("open the {kind} namespace of container {}", container.name))?;
+    // The number may have come to mean another process before it was opened: then the first is gone now.
+    if first.lives() { Ok(namespace.into()) } else { Err(gone()) }
+}

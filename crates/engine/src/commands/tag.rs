@@ -1,0 +1,22 @@
+//! `tag`: another name for an image.
+
+use bulkhead_image::Reference;
+
+use crate::Engine;
+use crate::error::{Error, Result};
+use crate::store::images;
+
+impl Engine {
+    /// Points `name` at the image `wanted`.
+    ///
+    /// # Errors
+    /// No such image, or a name that is none.
+    pub fn tag(&mut self, wanted: &str, name: &str) -> Result<()> {
+        let image = images::find(self.store.read(), wanted)?;
+        let reference = Reference::parse(name)?;
+        if reference.digest().is_some() {
+            return Err(Error::Invalid("refusing to create a tag with a digest reference".into()));
+        }
+        self.store.write(|transaction| images::tag(transaction, &reference, &image.id))
+    }
+}

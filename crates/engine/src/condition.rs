@@ -1,0 +1,164 @@
+//! Where a container stands: what its supervisor wrote, held against whether that supervisor lives.
+
+use std::os::fd::OwnedFd;
+
+use bulkhead_isolation::cgroups;
+use bulkhead_supervisor::status::{State, Status, now};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
+
+use crate::error::{Doing, Error, Result};
+use crate::store::containers::Container;
+use crate::{Engine, id};
+
+/// A container's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It has never been started.
+    Created,
+    /// Its first program runs, or is frozen.
+    Running(Status),
+    /// It has ended.
+    Exited(Status),
+}
+
+impl Condition {
+    /// Docker's word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Condition::Created => "created",
+            Condition::Running(status) if status.state == State::Paused => "paused",
+            Condition::Running(_) => "running",
+            Condition::Exited(_) => "exited",
+        }
+    }
+
+    /// What the supervisor wrote.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Condition::Created => None,
+            Condition::Running(status) | Condition::Exited(status) => Some(status),
+        }
+    }
+
+    /// What the supervisor wrote, if the container runs.
+    pub fn running(&self) -> Option<&Status> {
+        match self {
+            Condition::Running(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Where the container stands. If its supervisor was killed, what it left is cleared away first.
+    ///
+    /// # Errors
+    /// The status cannot be read.
+    pub fn condition(&self, container: &Container) -> Result<Condition> {
+        let folder = self.roots.container(&container.id);
+        let read =
+            Status::read(&folder).doing(|| format!("read the status of container {}", container.name))?;
+        Ok(match read {
+            None => Condition::Created,
+            Some(status) if status.state == State::Exited => Condition::Exited(status),
+            Some(status) if status.supervisor.lives() => Condition::Running(status),
+            Some(_) => self.bury(container)?,
+        })
+    }
+
+    /// A supervisor was killed: its container's processes ended with it or are ended now, its group goes, and
+    /// the record says what happened.
+    fn bury(&self, container: &Container) -> Result<Condition> {
+        let folder = self.roots.container(&container.id);
+        let Some(_lock) = self.lock(container)? else {
+            // Somebody else is at it, or has started the container again.
+            let status = Status::read(&folder).doing(|| format!("read the status of {}", container.name))?;
+            return Ok(status.map_or(Condition::Created, Condition::Running));
+        };
+        let Some(mut status) =
+            Status::read(&folder).doing(|| format!("read the status of {}", container.name))?
+        else {
+            return Ok(Condition::Created);
+        };
+        if status.state == State::Exited {
+            return Ok(Condition::Exited(status));
+        }
+        let group = self.cgroup_of(container);
+        cgroups::kill_all(&group)?;
+        for _ in 0..200 {
+            match cgroups::remove(&group) {
+                Ok(()) => break,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
+            }
+        }
+        status.state = State::Exited;
+        status.first = None;
+        status.exit_code = 137;
+        status.finished_at = Some(now());
+        status.error = "the container's supervisor was killed, and the container with it".into();
+        status.write(&folder).doing(|| format!("write the status of container {}", container.name))?;
+        let _ = std::fs::remove_dir_all(self.roots.running(&container.id));
+        Ok(Condition::Exited(status))
+    }
+
+    /// The path of its control group.
+    pub(crate) fn cgroup_of(&self, container: &Container) -> String {
+        let host = container.config.host_config.as_ref();
+        let parent = host.and_then(|host| host.cgroup_parent.as_deref()).filter(|parent| !parent.is_empty());
+        format!("/{}/{}", parent.unwrap_or("/bulkhead").trim_matches('/'), container.id)
+    }
+
+    /// The container's lock: held by whoever starts or removes it, then by its supervisor for as long as that
+    /// lives. `None`: somebody holds it.
+    pub(crate) fn lock(&self, container: &Container) -> Result<Option<OwnedFd>> {
+        let folder = self.roots.container(&container.id);
+        let fd = match open(&folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => {
+                self.make_folders(&container.id)?;
+                open(&folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                    .doing(|| format!("open {}", folder.display()))?
+            }
+            Err(error) => return Err(error).doing(|| format!("open {}", folder.display())),
+        };
+        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(fd)),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error).doing(|| format!("lock {}", folder.display())),
+        }
+    }
+
+    /// The lock, waited for as long as a supervisor needs to finish (10 seconds).
+    pub(crate) fn lock_soon(&self, container: &Container) -> Result<OwnedFd> {
+        for _ in 0..5_000 {
+            if let Some(lock) = self.lock(container)? {
+                return Ok(lock);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Err(Error::Conflict(format!(
+            "container {} is being started, stopped or removed by another command: try again when that has ended",
+            id::short(&container.id)
+        )))
+    }
+
+    /// The folders of a container, which may exist.
+    pub(crate) fn make_folders(&self, id: &str) -> Result<()> {
+        let folder = self.roots.container(id);
+        crate::store::make_folder(&folder)?;
+        let open_to_all = |path: std::path::PathBuf| {
+            use std::os::unix::fs::DirBuilderExt;
+            match std::fs::DirBuilder::new().mode(0o755).create(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    Err(error).doing(|| format!("make the folder {}", path.display()))
+                }
+                _ => Ok(()),
+            }
+        };
+        // The root of what the container sees is its own: others in it must be able to pass.
+        open_to_all(folder.join("rw"))?;
+        open_to_all(folder.join("rw/upper"))?;
+        open_to_all(folder.join("rw/work"))
+    }
+}

@@ -1,0 +1,46 @@
+//! What a process of ours that was killed in the middle has left, put right by the next command of any kind.
+//!
+//! | left behind | how it is known | what is done |
+//! |---|---|---|
+//! | a container to be removed at its end, never started | its maker is dead | it is removed |
+//! | a container to be removed at its end, which has ended | its status says so | it is removed |
+//! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
+//! | folders of removed containers | they are in the trash folder | they are deleted |
+//! | half-loaded layers | the image store knows | see [`bulkhead_image::Store::clean`] |
+
+use crate::error::Result;
+use crate::store::containers;
+use crate::{Condition, Engine};
+
+impl Engine {
+    /// Repairs. Each thing is tried by itself: one that fails is met again by the next command.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn repair(&mut self) -> Result<()> {
+        for (id, creator) in containers::auto_removed(self.store.read())? {
+            if creator.lives() {
+                continue;
+            }
+            let Ok(container) = self.container(&id) else { continue };
+            let over = match self.condition(&container) {
+                Ok(Condition::Created | Condition::Exited(_)) => true,
+                Ok(Condition::Running(_)) | Err(_) => false,
+            };
+            if over && let Some(lock) = self.lock(&container)? {
+                let _ = self.remove_locked(&container, true, lock);
+            }
+        }
+        self.empty_trash();
+        Ok(())
+    }
+
+    /// Deletes the folders of removed containers.
+    pub(crate) fn empty_trash(&self) {
+        let Ok(entries) = std::fs::read_dir(self.roots.root.join("trash")) else { return };
+        for entry in entries.flatten() {
+            // Two commands may be at it at once; whatever stays is met again.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}

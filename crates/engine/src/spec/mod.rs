@@ -1,0 +1,128 @@
+//! From Docker's words to a plan: what a container was asked for ([`ContainerCreateBody`], completed from its
+//! image) becomes the isolation core's complete description of it.
+//!
+//! | file | turns |
+//! |---|---|
+//! | [`merge`] | an image's defaults and the request into one configuration |
+//! | [`namespaces`] | `--pid`, `--ipc`, `--uts`, `--network`, `--cgroupns`, `--userns`, `--hostname` |
+//! | [`binds`] | `-v`, `--mount`, volumes: into a list of what is mounted where |
+//! | [`mounts`] | those, /proc, /sys, /dev, `--tmpfs`, `--shm-size`: into mounts |
+//! | [`security`] | `--cap-add`, `--privileged`, `--security-opt`, `--device`, masked paths |
+//! | [`resources`] | `--memory`, `--cpus`, `--pids-limit` … |
+//! | [`process`] | the command, its variables, user, limits, terminal |
+//!
+//! Everything that cannot be held is refused here, before anything is made.
+
+pub mod binds;
+pub mod merge;
+pub mod mounts;
+pub mod namespaces;
+pub mod process;
+pub mod resources;
+pub mod security;
+
+use bollard_stubs::models::HostConfig;
+use bulkhead_isolation::cgroups::Cgroup;
+use bulkhead_isolation::rootfs::{Layer, Rootfs};
+use bulkhead_isolation::{Plan, TerminalSize};
+
+use crate::error::{Error, Result};
+use crate::roots::Roots;
+use crate::store::containers::Container;
+
+/// What the plan of a container depends on beside its own configuration.
+pub(crate) struct Surroundings<'a> {
+    /// Where the engine lives.
+    pub(crate) roots: &'a Roots,
+    /// The image's layers.
+    pub(crate) layers: Vec<Layer>,
+    /// The namespaces it joins, opened.
+    pub(crate) joined: namespaces::Joined,
+    /// The folder whose hosts, hostname and resolv.conf it uses: its own, or another container's.
+    pub(crate) files: std::path::PathBuf,
+    /// The terminal's size to begin with.
+    pub(crate) terminal: TerminalSize,
+    /// The executable that is a container's init.
+    pub(crate) init: &'a std::path::Path,
+}
+
+/// The plan, and sentences on what was left out of it.
+pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(Plan, Vec<String>)> {
+    let mut warnings = Vec::new();
+    let host = container.config.host_config.clone().unwrap_or_default();
+    refuse_what_is_not_there(&host)?;
+    let namespaces = namespaces::plan(container, &host, &around.joined)?;
+    let security = security::plan(&host)?;
+    let mounts = mounts::plan(container, &host, around, &security)?;
+    let resources = resources::plan(&host, &security, &mut warnings)?;
+    let process = process::plan(container, &host, around, &security, &mut warnings)?;
+    let parent = host.cgroup_parent.as_deref().filter(|parent| !parent.is_empty()).unwrap_or("/bulkhead");
+    if parent.split('/').any(|part| part == "..") {
+        return Err(Error::Invalid(format!("invalid cgroup-parent {parent}: it must not lead upwards")));
+    }
+    let plan = Plan {
+        sysctls: namespaces::sysctls(&host, &namespaces)?,
+        namespaces,
+        rootfs: Rootfs {
+            layers: around.layers.clone(),
+            writable: text(&around.roots.container(&container.id).join("rw"))?,
+            readonly: host.readonly_rootfs.unwrap_or(false),
+        },
+        mounts,
+        masked_paths: security.masked_paths,
+        readonly_paths: security.readonly_paths,
+        cgroup: Cgroup { path: format!("/{}/{}", parent.trim_matches('/'), container.id), resources },
+        process,
+    };
+    Ok((plan, warnings))
+}
+
+/// The process alone, as an exec begins with it.
+pub(crate) fn process_alone(
+    container: &Container,
+    host: &HostConfig,
+    around: &Surroundings<'_>,
+) -> Result<bulkhead_isolation::Process> {
+    let security = security::plan(host)?;
+    process::plan(container, host, around, &security, &mut Vec::new())
+}
+
+/// A path as text. Docker's formats, and ours, hold only UTF-8.
+pub(crate) fn text(path: &std::path::Path) -> Result<String> {
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Invalid(format!("the path {} is not UTF-8", path.display())))
+}
+
+/// Settings that a request can hold and this engine cannot: taken and ignored is worse than refused.
+fn refuse_what_is_not_there(host: &HostConfig) -> Result<()> {
+    let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let refused = [
+        ("published ports", host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty())),
+        ("publishing all ports", host.publish_all_ports == Some(true)),
+        ("links", given(&host.links)),
+        ("volumes-from", given(&host.volumes_from)),
+        (
+            "GPUs and other device requests",
+            host.device_requests.as_ref().is_some_and(|list| !list.is_empty()),
+        ),
+        (
+            "a volume driver",
+            host.volume_driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "local")),
+        ),
+        ("a size limit for the writable layer", host.storage_opt.as_ref().is_some_and(|map| !map.is_empty())),
+        ("real-time scheduling", host.cpu_realtime_runtime.unwrap_or(0) != 0),
+        ("another runtime", host.runtime.as_deref().is_some_and(|name| !matches!(name, "" | "bulkhead"))),
+        (
+            "a restart policy",
+            host.restart_policy.as_ref().is_some_and(|policy| {
+                use bollard_stubs::models::RestartPolicyNameEnum as Name;
+                !matches!(policy.name, None | Some(Name::EMPTY | Name::NO))
+            }),
+        ),
+    ];
+    match refused.iter().find(|(_, asked)| *asked) {
+        Some((what, _)) => Err(Error::Invalid(format!("this version of bulkhead does not support {what}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,79 @@
+//! The tables `volumes` and `volume_uses`: which volumes there are, and who uses them.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::error::{Error, Result};
+
+/// A volume.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    /// Its name; 64 hexadecimal digits for an anonymous one.
+    pub name: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it was made without a name, for one container.
+    pub anonymous: bool,
+}
+
+/// Makes the volume if there is none of that name, and notes that the container uses it.
+///
+/// # Errors
+/// The database's.
+pub fn take(transaction: &Transaction<'_>, volume: &Volume, container: &str) -> Result<()> {
+    let labels = serde_json::to_string(&volume.labels).map_err(|error| Error::Corrupt(error.to_string()))?;
+    transaction.execute(
+        "INSERT INTO volumes VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO NOTHING",
+        params![volume.name, volume.created, labels, volume.anonymous],
+    )?;
+    transaction.execute(
+        "INSERT INTO volume_uses VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![volume.name, container],
+    )?;
+    Ok(())
+}
+
+/// The anonymous volumes that only this container uses.
+///
+/// # Errors
+/// The database's.
+pub fn anonymous_of(connection: &Connection, container: &str) -> Result<Vec<String>> {
+    let mut query = connection.prepare_cached(
+        "SELECT name FROM volumes JOIN volume_uses ON volume = name WHERE container = ?1 AND anonymous
+         AND NOT EXISTS (SELECT 1 FROM volume_uses other WHERE other.volume = name AND other.container != ?1)",
+    )?;
+    let rows = query.query_map([container], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets a volume that nobody uses. Gives whether it is gone.
+///
+/// # Errors
+/// The database's.
+pub fn delete(transaction: &Transaction<'_>, name: &str) -> Result<bool> {
+    let gone = transaction.execute(
+        "DELETE FROM volumes WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM volume_uses WHERE volume = ?1)",
+        [name],
+    )?;
+    Ok(gone > 0)
+}
+
+/// The volume of that name.
+///
+/// # Errors
+/// The database's.
+pub fn find(connection: &Connection, name: &str) -> Result<Option<Volume>> {
+    let row = connection
+        .prepare_cached("SELECT name, created, labels, anonymous FROM volumes WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?)))
+        .optional()?;
+    row.map(|(name, created, labels, anonymous)| {
+        let labels = serde_json::from_str(&labels)
+            .map_err(|error| Error::Corrupt(format!("cannot read the labels of volume {name}: {error}")))?;
+        Ok(Volume { name, created, labels, anonymous })
+    })
+    .transpose()
+}

@@ -1,0 +1,61 @@
+//! The same executable as PID 1 of a container (`--init`): it starts the program, passes signals on to it,
+//! and reaps orphans, which a program that does not know itself to be PID 1 would leave as zombies.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use bulkhead_sys::signals;
+use rustix::process::{WaitOptions, wait};
+
+/// Runs `args` (the program and its arguments, after an optional `--`) and ends with its exit code.
+pub fn run_as_init(mut args: Vec<OsString>) -> ExitCode {
+    if args.first().is_some_and(|word| word == "--") {
+        args.remove(0);
+    }
+    let mut args = args.into_iter();
+    let Some(program) = args.next() else {
+        eprintln!("docker-init: no program was given");
+        return ExitCode::from(127);
+    };
+    let all: Vec<i32> = (1..=64).filter(|signal| ![9, 19].contains(signal)).collect();
+    let Ok(inbox) = signals::descriptor(&all) else {
+        eprintln!("docker-init: cannot receive signals");
+        return ExitCode::from(125);
+    };
+    // A process group of its own, in the terminal's foreground, so that ^C reaches it once and not twice.
+    let child = match Command::new(&program).args(args).process_group(0).spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            eprintln!("docker-init: exec {}: {error}", program.display());
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            return ExitCode::from(if missing { 127 } else { 126 });
+        }
+    };
+    let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) else {
+        return ExitCode::from(125);
+    };
+    // Without a terminal there is no foreground to give.
+    let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), pid);
+    loop {
+        let mut wanted = [rustix::event::PollFd::new(&inbox, rustix::event::PollFlags::IN)];
+        let _ = rustix::event::poll(&mut wanted, None);
+        while let Ok(Some(signal)) = signals::read(&inbox) {
+            if signal != 17 {
+                let _ = pass_on(pid, signal);
+            }
+        }
+        while let Ok(Some((ended, status))) = wait(WaitOptions::NOHANG) {
+            if ended == pid {
+                let code = status.exit_status().or_else(|| status.terminating_signal().map(|n| 128 + n));
+                return ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(255));
+            }
+        }
+    }
+}
+
+fn pass_on(pid: rustix::process::Pid, signal: i32) -> std::io::Result<()> {
+    use std::os::fd::AsFd;
+    let child = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+    bulkhead_sys::pidfd::send_signal(child.as_fd(), signal)
+}

@@ -1,0 +1,123 @@
+//! What clients and a supervisor say to each other: JSON messages over a SOCK_SEQPACKET socket
+//! ([`bulkhead_sys::channel`]), with descriptors where data must flow.
+//!
+//! Data itself never passes through messages. Whoever wants a container's output passes the write end of a
+//! pipe; whoever feeds its input, the read end of one. An exec's streams go straight to its program, or its
+//! terminal straight to the client, so the supervisor copies nothing for it.
+
+use bulkhead_isolation::trace::Lap;
+use bulkhead_isolation::{Plan, Process};
+use bulkhead_network::endpoint::Endpoint;
+use serde::{Deserialize, Serialize};
+
+use crate::status::Status;
+
+/// A client's message.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// The first message to a new supervisor: bring this container to life. Descriptors: the plan's handles,
+    /// then those of `attach`.
+    Start(Box<Start>),
+    /// Connect these streams. Descriptors: a pipe end for each, in this order: input (read end), output,
+    /// errors (write ends).
+    Attach(Attach),
+    /// Send a signal to the first program.
+    Signal(i32),
+    /// Set the size of the container's terminal.
+    Resize {
+        /// Height in characters.
+        rows: u16,
+        /// Width in characters.
+        columns: u16,
+    },
+    /// Run a later program. Descriptors: input, output, errors, unless it has a terminal or is detached.
+    Exec(Box<Exec>),
+    /// Freeze or thaw the container.
+    Freeze(bool),
+    /// Answer when the container ends.
+    Wait,
+}
+
+/// A container to be started.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// Its isolation.
+    pub plan: Plan,
+    /// How many descriptors are the plan's handles.
+    pub handles: usize,
+    /// What its network namespace, if it has one of its own, is connected to. A loopback link it has always.
+    pub endpoints: Vec<Endpoint>,
+    /// Where the supervisor keeps the [`Status`] and the log: the container's folder on disk.
+    pub folder: String,
+    /// Where its socket is: the container's folder of this boot.
+    pub run_folder: String,
+    /// The log file's path; `None` keeps no log.
+    pub log: Option<String>,
+    /// Whether the program has an input at all.
+    pub open_stdin: bool,
+    /// Whether the program's input ends with that of the first client attached to it.
+    pub stdin_once: bool,
+    /// What the starting client is attached to.
+    pub attach: Attach,
+    /// The command to execute after the container's end if the client that started it has gone: program and
+    /// arguments. It removes the container.
+    pub finish: Option<Vec<String>>,
+    /// Whether to take the time of each step.
+    pub trace: bool,
+}
+
+/// Streams that a client wants.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Attach {
+    /// It feeds the container's input.
+    pub stdin: bool,
+    /// It gets the container's output.
+    pub stdout: bool,
+    /// It gets the container's errors.
+    pub stderr: bool,
+}
+
+impl Attach {
+    /// How many descriptors come with it.
+    pub fn count(self) -> usize {
+        usize::from(self.stdin) + usize::from(self.stdout) + usize::from(self.stderr)
+    }
+}
+
+/// A later program.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Exec {
+    /// The program.
+    pub process: Process,
+    /// Whether nobody waits for it or sees its output.
+    pub detached: bool,
+    /// Whether to take the time of each step.
+    pub trace: bool,
+}
+
+/// The supervisor's message.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The container runs.
+    Started {
+        /// What could not be had and was left out, a sentence each.
+        warnings: Vec<String>,
+        /// How long the steps took.
+        laps: Vec<Lap>,
+    },
+    /// What was asked for could not be done.
+    Failed(bulkhead_isolation::Error),
+    /// It was done.
+    Done,
+    /// The exec runs; its terminal's own side comes with this if it has one.
+    ExecStarted {
+        /// Its process ID on the host.
+        pid: i32,
+        /// How long the steps took.
+        laps: Vec<Lap>,
+    },
+    /// The exec ended, with this code (128 + n for signal n).
+    ExecEnded(i32),
+    /// The container ended.
+    Ended(Box<Status>),
+}

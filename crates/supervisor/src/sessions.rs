@@ -1,0 +1,93 @@
+//! Later programs (exec): each belongs to the client that asked for it, which holds its streams itself; the
+//! supervisor starts it and tells how it ended.
+
+use std::os::fd::OwnedFd;
+
+use bulkhead_isolation::birth::{Running, Streams};
+use bulkhead_isolation::enter::{Container, enter};
+use bulkhead_isolation::trace::Trace;
+use bulkhead_isolation::{Error, Result, Step};
+use bulkhead_sys::pidfd;
+
+use crate::protocol::Exec;
+
+/// A later program that runs.
+#[derive(Debug)]
+pub(crate) struct Session {
+    running: Running,
+    /// The number of the client that waits for its end.
+    client: Option<u64>,
+    /// The terminal of a detached program: read and forgotten, so that the program never waits for it.
+    pub(crate) unread: Option<OwnedFd>,
+}
+
+/// All that run.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    pub(crate) all: Vec<Session>,
+}
+
+/// What the client gets: the process ID, its terminal, how long it took.
+pub(crate) struct Begun {
+    pub(crate) pid: i32,
+    pub(crate) terminal: Option<OwnedFd>,
+    pub(crate) laps: Vec<bulkhead_isolation::trace::Lap>,
+}
+
+impl Sessions {
+    /// Starts one for `client`.
+    pub(crate) fn begin(
+        &mut self,
+        container: Container<'_>,
+        exec: &Exec,
+        fds: Vec<OwnedFd>,
+        client: u64,
+    ) -> Result<Begun> {
+        let streams = if exec.process.terminal.is_some() {
+            None
+        } else if exec.detached {
+            Some(no_streams()?)
+        } else {
+            let streams: std::result::Result<Streams, _> = fds.try_into();
+            Some(streams.map_err(|_| {
+                Error::new("exec", "the streams of the program did not come with the request")
+            })?)
+        };
+        let mut trace = Trace::new(exec.trace);
+        let mut running = enter(container, &exec.process, streams, &mut trace)?;
+        let (pid, mut terminal) = (running.pid, running.terminal.take());
+        let unread = if exec.detached { terminal.take() } else { None };
+        if let Some(unread) = &unread {
+            rustix::io::ioctl_fionbio(unread, true).step("exec", || "set up the terminal")?;
+        }
+        self.all.push(Session { running, client: Some(client).filter(|_| !exec.detached), unread });
+        Ok(Begun { pid, terminal, laps: trace.into_laps() })
+    }
+
+    /// Reaps those that have ended: the client to be told, and the exit code, for each.
+    pub(crate) fn reap(&mut self) -> Vec<(u64, i32)> {
+        let mut ended = Vec::new();
+        self.all.retain(|session| match pidfd::wait(&session.running.pidfd, false) {
+            Ok(None) => true,
+            Ok(Some(end)) => {
+                ended.extend(session.client.map(|client| (client, end.code())));
+                false
+            }
+            Err(_) => {
+                ended.extend(session.client.map(|client| (client, 255)));
+                false
+            }
+        });
+        ended
+    }
+}
+
+/// /dev/null three times.
+pub(crate) fn no_streams() -> Result<Streams> {
+    use rustix::fs::{Mode, OFlags, open};
+    let null = || {
+        open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .step("standard streams", || "open /dev/null")
+    };
+    Ok([null()?, null()?, null()?])
+}

@@ -1,0 +1,136 @@
+//! What a supervisor leaves on disk about its container: one small file, replaced whole, that any client can
+//! read without asking anybody. Only the supervisor writes it while it lives.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The file's name in the container's folder.
+pub const FILE: &str = "status.json";
+
+/// A process that can be told from a later one with the same number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: i32,
+    /// Its start in clock ticks after boot (field 22 of proc_pid_stat(5)).
+    pub started: u64,
+    /// The boot that it belongs to.
+    pub boot: String,
+}
+
+impl ProcessId {
+    /// The process of that number that runs now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of(pid: i32) -> io::Result<ProcessId> {
+        Ok(ProcessId { pid, started: start_of(pid)?, boot: boot_id()? })
+    }
+
+    /// Whether it is still there (a zombie is not).
+    pub fn lives(&self) -> bool {
+        boot_id().is_ok_and(|boot| boot == self.boot) && start_of(self.pid).is_ok_and(|s| s == self.started)
+    }
+}
+
+/// This boot's ID (random(4)).
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned())
+}
+
+fn start_of(pid: i32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let bad = || io::Error::from(io::ErrorKind::InvalidData);
+    // The name, in parentheses, may hold anything; fields are counted after it. State is field 3.
+    let (_, fields) = stat.rsplit_once(')').ok_or_else(bad)?;
+    let mut fields = fields.split_whitespace();
+    if matches!(fields.next(), Some("Z" | "X")) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    fields.nth(18).and_then(|text| text.parse().ok()).ok_or_else(bad)
+}
+
+/// Where a container stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Its first program runs.
+    Running,
+    /// All its programs are frozen.
+    Paused,
+    /// Its first program has ended.
+    Exited,
+}
+
+/// The file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The state.
+    pub state: State,
+    /// The first program, while it runs.
+    pub first: Option<ProcessId>,
+    /// The supervisor.
+    pub supervisor: ProcessId,
+    /// When the first program started (RFC 3339).
+    pub started_at: String,
+    /// When it ended.
+    pub finished_at: Option<String>,
+    /// How it ended: 0–255, or 128 + n for signal n.
+    pub exit_code: i32,
+    /// Whether the kernel ended a program of it for want of memory.
+    pub oom_killed: bool,
+    /// What went wrong, if its end was not its own.
+    pub error: String,
+}
+
+impl Status {
+    /// Reads it from the container's folder; `None` if the container has never been started.
+    ///
+    /// # Errors
+    /// A file that cannot be read or understood.
+    pub fn read(folder: &Path) -> io::Result<Option<Status>> {
+        let text = match fs::read(folder.join(FILE)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        serde_json::from_slice(&text).map(Some).map_err(io::Error::from)
+    }
+
+    /// Replaces it. (No fsync: after a power cut the container does not run anyway.)
+    ///
+    /// # Errors
+    /// Those of writing and renaming a file.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let next = folder.join("status.json.next");
+        fs::write(&next, serde_json::to_vec(self)?)?;
+        fs::rename(next, folder.join(FILE))
+    }
+}
+
+/// The time now as RFC 3339 with nanoseconds, in UTC: Docker's form.
+pub fn now() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ProcessId;
+
+    #[test]
+    fn a_process_is_told_from_a_later_one_of_the_same_number() {
+        let own = ProcessId::of(std::process::id().cast_signed()).unwrap();
+        assert!(own.lives());
+        assert!(!ProcessId { started: own.started + 1, ..own.clone() }.lives());
+        assert!(!ProcessId { boot: "another".into(), ..own }.lives());
+        assert!(ProcessId::of(-1).is_err());
+    }
+}
