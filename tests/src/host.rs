@@ -92,8 +92,7 @@ impl Host {
     #[must_use]
     pub fn with(self, image: Image) -> Self {
         images::make(image);
-        let archive = format!("{IMAGES}/{}", image.file());
-        self.bulkhead(["load", "--quiet", "--input", &archive]).run().succeeds();
+        self.bulkhead(["load", "--quiet", "--input", &image.on_host()]).run().succeeds();
         self
     }
 

@@ -40,7 +40,13 @@ impl Image {
     /// The archive's file name. The number goes up when what is in an image changes, so that old ones are not used.
     #[must_use]
     pub fn file(self) -> String {
-        format!("{}.2.tar", self.name())
+        format!("{}.3.tar", self.name())
+    }
+
+    /// The archive's path on a host.
+    #[must_use]
+    pub fn on_host(self) -> String {
+        format!("{}/{}", crate::host::IMAGES, self.file())
     }
 }
 
@@ -174,7 +180,7 @@ fn apache(scratch: &Path) -> (Vec<u8>, Value) {
     make.args([codename.trim(), tree.to_str().unwrap(), &sources]).env("TMPDIR", scratch);
     output(&mut make);
     let config = json!({
-        "Cmd": ["apache2ctl", "-D", "FOREGROUND"], "ExposedPorts": { "80/tcp": {} }, "StopSignal": "SIGWINCH",
+        "Cmd": ["sh", "-c", ". /etc/apache2/envvars; mkdir -p /run/apache2; exec apache2 -DFOREGROUND"], "ExposedPorts": { "80/tcp": {} }, "StopSignal": "SIGWINCH",
         "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
     });
     (fs::read(tree).unwrap(), config)

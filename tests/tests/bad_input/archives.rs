@@ -86,7 +86,7 @@ fn broken_archives_are_refused() {
     let host = Host::new("archives-broken").with_busybox();
     let before = host.bulkhead(["images", "--no-trunc"]).stdout();
     let config = json!({ "Cmd": ["sh"] });
-    let layers = [images::busybox().done()];
+    let layers = [images::busybox().file("broken", 0o644, "x").done()];
     let whole = docker_archive("broken:1", &config, &layers);
     let oci = oci_archive("broken:1", &config, &layers, Packing::Gzip);
     let packed = gzip(&whole);
@@ -96,7 +96,7 @@ fn broken_archives_are_refused() {
         flipped
     };
     // One bit of the layer's content, which its digest gives away.
-    let middle = whole.windows(4).rposition(|window| window == b"\x7fELF").unwrap() + 100_000;
+    let middle = whole.windows(4).position(|window| window == b"\x7fELF").unwrap() + 100_000;
     let oci_middle = oci.len() / 2;
     let cases = [
         ("nothing", Vec::new()),
@@ -131,7 +131,6 @@ fn manifests_that_name_other_files_are_refused() {
     for manifest in [
         "",
         "{",
-        "[]",
         "[{}]",
         r#"[{"Config":"nosuch.json","RepoTags":["x:1"],"Layers":[]}]"#,
         r#"[{"Config":"../../../../etc/passwd","RepoTags":["x:1"],"Layers":[]}]"#,

@@ -3,7 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use bulkhead_tests::Host;
+use bulkhead_tests::images::Image;
+use bulkhead_tests::{Host, images};
 
 #[test]
 fn a_command_line_of_100_kib() {
@@ -17,8 +18,8 @@ fn a_command_line_of_100_kib() {
     host.bulkhead(run).prints("10000");
     host.bulkhead(["run", "--rm", "-e", &format!("LONG={long}"), "busybox", "sh", "-c", "echo ${#LONG}"])
         .prints("102400");
-    host.run_detached(["--name", "c", "busybox", "sleep", "1000"]);
-    host.bulkhead(["exec", "c", "sh", "-c", "echo ${#1}", "sh", &long]).prints("102400");
+    host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
+    host.bulkhead(["exec", "c1", "sh", "-c", "echo ${#1}", "sh", &long]).prints("102400");
     // Longer than the kernel takes: a clear end.
     let script = "bulkhead run --rm busybox sh -c 'echo ${#1}' sh $(head -c 131000 /dev/zero | tr '\\0' x)";
     host.sh(script).prints("131000");
@@ -74,7 +75,8 @@ fn a_full_disk() {
     let failed = host.bulkhead(["run", "--rm", "busybox", "sh", "-c", "echo x > /file"]).run();
     assert_ne!(failed.code(), 0, "{failed}");
     failed.says("space");
-    let failed = host.bulkhead(["load", "-i", "/run/host/images/tools.2.tar"]).run();
+    images::make(Image::Tools);
+    let failed = host.bulkhead(["load", "-i", &Image::Tools.on_host()]).run();
     assert_ne!(failed.code(), 0, "{failed}");
     // Reading and removing go on, and so does everything when there is room again.
     host.bulkhead(["ps", "-a"]).run().succeeds();

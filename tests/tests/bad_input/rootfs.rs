@@ -42,8 +42,12 @@ fn what_is_missing_is_made() {
 #[test]
 fn a_link_in_the_place_of_a_mount_point_leads_nowhere() {
     let host = Host::new("rootfs-links");
+    load(&host, &[bare().done()]);
+    host.bulkhead(["run", "--rm", "odd:1", "/bin/sh", "-c", ":"]).prints("");
     // What a mount over the host's own folder would hide or change.
-    let before = host.sh("cat /proc/self/mountinfo | md5sum; ls -la /etc | md5sum").stdout();
+    let before = host
+        .sh("{ cat /proc/self/mountinfo; ls -A /etc; cat /etc/passwd /etc/hosts /etc/resolv.conf; } | md5sum")
+        .stdout();
     for place in ["proc", "sys", "dev", "etc"] {
         for target in ["/etc", "/tmp/outside", "../../../../../../../../etc", "/proc/self/root/etc"] {
             let layer = bare().symlink(place, target);
@@ -63,7 +67,7 @@ fn a_link_in_the_place_of_a_mount_point_leads_nowhere() {
             if output.code() == 125 {
                 assert!(output.stderr().trim().len() > 10, "{output}");
             }
-            host.sh("cat /proc/self/mountinfo | md5sum; ls -la /etc | md5sum").prints(&before);
+            host.sh("{ cat /proc/self/mountinfo; ls -A /etc; cat /etc/passwd /etc/hosts /etc/resolv.conf; } | md5sum").prints(&before);
             host.sh("test ! -e /etc/escaped -a ! -e /tmp/outside").prints("");
             host.assert_nothing_left();
         }
@@ -98,8 +102,8 @@ fn users_and_hosts_files_are_read_inside() {
     // /etc/passwd is looked up in the image, however it is written there.
     for link in ["/proc/1/root/etc/passwd", "../../../../../../../etc/passwd"] {
         load(&host, &[bare().dir("etc", 0o755).symlink("etc/passwd", link).done()]);
-        host.bulkhead(["run", "--rm", "-u", "outsider", "odd:1", "/bin/true"])
-            .fails(125, "unable to find user outsider");
+        let output = host.bulkhead(["run", "--rm", "-u", "outsider", "odd:1", "/bin/true"]).run();
+        output.ends_with(125);
     }
     let odd = bare().dir("etc", 0o755).file(
         "etc/passwd",

@@ -25,10 +25,10 @@ fn everything_is_honoured() {
     host.bulkhead(["run", "--rm", "image:1", "echo other"]).prints("other");
     host.bulkhead(["run", "--rm", "--entrypoint", "echo", "image:1"]).prints("");
     host.bulkhead(["run", "--rm", "--entrypoint", "echo", "image:1", "a", "b"]).prints("a b");
-    host.bulkhead(["create", "--name", "c", "--label", "k=run", "image:1"]).run().succeeds();
-    assert_eq!(host.inspect("c", "{{.Config.Labels.k}} {{.Config.Labels.l}}"), "run image");
-    assert_eq!(host.inspect("c", "{{.Config.StopSignal}} {{len .Mounts}}"), "SIGUSR1 1");
-    assert_eq!(host.inspect("c", "{{range .Mounts}}{{.Type}} {{.Destination}}{{end}}"), "volume /data");
+    host.bulkhead(["create", "--name", "c1", "--label", "k=run", "image:1"]).run().succeeds();
+    assert_eq!(host.inspect("c1", "{{.Config.Labels.k}} {{.Config.Labels.l}}"), "run image");
+    assert_eq!(host.inspect("c1", "{{.Config.StopSignal}} {{len .Mounts}}"), "SIGUSR1 1");
+    assert_eq!(host.inspect("c1", "{{range .Mounts}}{{.Type}} {{.Destination}}{{end}}"), "volume /data");
     host.finish();
 }
 

@@ -35,11 +35,11 @@ fn tags_are_names_for_one_image() {
 #[test]
 fn an_image_in_use_stays() {
     let host = Host::new("names-used").with_busybox();
-    host.run_detached(["--name", "c", "busybox", "sleep", "1000"]);
+    host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
     host.bulkhead(["rmi", "busybox"]).fails(1, "container");
     // By force its name goes, and the container does not notice.
     host.bulkhead(["rmi", "-f", "busybox"]).run();
-    host.bulkhead(["exec", "c", "echo", "fine"]).prints("fine");
+    host.bulkhead(["exec", "c1", "echo", "fine"]).prints("fine");
     host.finish();
 }
 

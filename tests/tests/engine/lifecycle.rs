@@ -1,38 +1,38 @@
 //! create, start, wait, rm, --rm, and how a container's state is told.
 
-use bulkhead_tests::Host;
+use bulkhead_tests::{Host, images::Image};
 
 #[test]
 fn from_created_to_removed() {
     let host = Host::new("life").with_busybox();
-    let id = host.bulkhead(["create", "--name", "c", "busybox", "sh", "-c", "exit 7"]).stdout();
+    let id = host.bulkhead(["create", "--name", "c1", "busybox", "sh", "-c", "exit 7"]).stdout();
     assert_eq!(id.len(), 64);
-    let state = || host.inspect("c", "{{.State.Status}} {{.State.Running}} {{.State.ExitCode}}");
+    let state = || host.inspect("c1", "{{.State.Status}} {{.State.Running}} {{.State.ExitCode}}");
     assert_eq!(state(), "created false 0");
-    host.bulkhead(["start", "c"]).prints("c");
-    host.bulkhead(["wait", "c"]).prints("7");
+    host.bulkhead(["start", "c1"]).prints("c1");
+    host.bulkhead(["wait", "c1"]).prints("7");
     assert_eq!(state(), "exited false 7");
     host.bulkhead(["start", &id[..8]]).prints(&id[..8]);
     host.bulkhead(["wait", &id]).prints("7");
-    host.bulkhead(["rm", "c"]).prints("c");
-    host.bulkhead(["inspect", "c"]).fails(1, "No such object: c");
-    host.bulkhead(["start", "c"]).fails(1, "No such container: c");
+    host.bulkhead(["rm", "c1"]).prints("c1");
+    host.bulkhead(["inspect", "c1"]).fails(1, "No such object: c1");
+    host.bulkhead(["start", "c1"]).fails(1, "No such container: c1");
     host.finish_clean();
 }
 
 #[test]
 fn rm_wants_force_for_a_running_one() {
     let host = Host::new("life-rm").with_busybox();
-    host.run_detached(["--name", "c", "busybox", "sleep", "1000"]);
-    host.bulkhead(["rm", "c"]).fails(1, "running").says("force");
-    host.bulkhead(["rm", "-f", "c"]).prints("c");
-    host.bulkhead(["rm", "c"]).fails(1, "No such container: c");
+    host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
+    host.bulkhead(["rm", "c1"]).fails(1, "running").says("force");
+    host.bulkhead(["rm", "-f", "c1"]).prints("c1");
+    host.bulkhead(["rm", "c1"]).fails(1, "No such container: c1");
     // With force, one that is not there is no error.
-    host.bulkhead(["rm", "-f", "c"]).run().succeeds();
-    let ids = ["a", "b"].map(|name| host.bulkhead(["create", "--name", name, "busybox"]).stdout());
+    host.bulkhead(["rm", "-f", "c1"]).run().succeeds();
+    let ids = ["a1", "b1"].map(|name| host.bulkhead(["create", "--name", name, "busybox"]).stdout());
     assert_eq!(ids.len(), 2);
     // One bad name does not keep the others.
-    host.bulkhead(["rm", "a", "nobody", "b"]).fails(1, "nobody").shows("a\nb");
+    host.bulkhead(["rm", "a1", "nobody", "b1"]).fails(1, "nobody").shows("a1\nb1");
     host.finish_clean();
 }
 
@@ -54,9 +54,9 @@ fn exit_codes_are_dockers() {
 #[test]
 fn what_failed_to_start_says_so_afterwards() {
     let host = Host::new("life-failed").with_busybox();
-    host.bulkhead(["run", "--name", "c", "busybox", "nosuch"]).fails(127, "nosuch");
-    assert_eq!(host.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
-    assert!(host.inspect("c", "{{.State.Error}}").contains("nosuch"));
+    host.bulkhead(["run", "--name", "c1", "busybox", "nosuch"]).fails(127, "nosuch");
+    assert_eq!(host.inspect("c1", "{{.State.Status}} {{.State.ExitCode}}"), "created 127");
+    assert!(host.inspect("c1", "{{.State.Error}}").contains("nosuch"));
     host.finish();
 }
 
@@ -65,14 +65,14 @@ fn wait_waits() {
     let host = Host::new("life-wait").with_busybox();
     host.run_detached([
         "--name",
-        "c",
+        "c1",
         "busybox",
         "sh",
         "-c",
         "until test -e /go; do sleep 0.01; done; exit 5",
     ]);
-    let mut wait = host.bulkhead(["wait", "c", "c"]).start();
-    host.bulkhead(["exec", "c", "touch", "/go"]).prints("");
+    let mut wait = host.bulkhead(["wait", "c1", "c1"]).start();
+    host.bulkhead(["exec", "c1", "touch", "/go"]).prints("");
     let output = wait.finish();
     output.succeeds();
     assert_eq!(output.stdout(), "5\n5\n");
@@ -120,13 +120,15 @@ fn many_at_once() {
 #[test]
 fn two_engines_do_not_disturb_each_other() {
     let host = Host::new("life-two").with_busybox();
-    let id = host.run_detached(["--name", "c", "busybox", "sleep", "1000"]);
+    let id = host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
     let other = ["--root=/var/lib/bulkhead/../other", "--state=/run/other"];
     host.bulkhead(other.into_iter().chain(["ps", "-aq"])).prints("");
-    host.bulkhead(other.into_iter().chain(["rm", "-f", "c"])).run();
-    host.sh("export BULKHEAD_ROOT=/var/lib/other BULKHEAD_STATE=/run/other
-        bulkhead load -q -i /run/host/images/busybox.2.tar >/dev/null; bulkhead run --name c busybox true; bulkhead rm c")
-        .prints("c");
-    assert_eq!(host.inspect("c", "{{.State.Running}} {{.Id}}"), format!("true {id}"));
+    host.bulkhead(other.into_iter().chain(["rm", "-f", "c1"])).run();
+    let archive = Image::Busybox.on_host();
+    let second = format!(
+        "bulkhead load -q -i {archive} >/dev/null; bulkhead run --name c1 busybox true; bulkhead rm c1"
+    );
+    host.sh(&second).env("BULKHEAD_ROOT", "/var/lib/other").env("BULKHEAD_STATE", "/run/other").prints("c1");
+    assert_eq!(host.inspect("c1", "{{.State.Running}} {{.Id}}"), format!("true {id}"));
     host.finish();
 }

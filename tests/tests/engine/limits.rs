@@ -26,8 +26,8 @@ fn out_of_memory_is_told() {
     // dd fills its buffer of 200 MiB. Without a limit that works.
     let fill = ["busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"];
     host.bulkhead(["run", "--rm"].into_iter().chain(fill)).run().succeeds();
-    host.bulkhead(["run", "--name=c", "-m=32m"].into_iter().chain(fill)).run().ends_with(137);
-    assert_eq!(host.inspect("c", "{{.State.OOMKilled}} {{.State.ExitCode}}"), "true 137");
+    host.bulkhead(["run", "--name=c1", "-m=32m"].into_iter().chain(fill)).run().ends_with(137);
+    assert_eq!(host.inspect("c1", "{{.State.OOMKilled}} {{.State.ExitCode}}"), "true 137");
     // Whoever is killed otherwise was not out of memory.
     host.run_detached(["--name", "killed", "-m", "32m", "busybox", "sleep", "1000"]);
     host.bulkhead(["kill", "killed"]).prints("killed");

@@ -40,12 +40,12 @@ fn ps_has_dockers_columns() {
 fn inspect_is_dockers_json() {
     let host = Host::new("listing-inspect").with_busybox();
     let id = host.run_detached([
-        "--name", "c", "-e", "A=b", "-m", "64m", "--label", "k=v", "busybox", "sleep", "1000",
+        "--name", "c1", "-e", "A=b", "-m", "64m", "--label", "k=v", "busybox", "sleep", "1000",
     ]);
-    let all: Value = serde_json::from_str(&host.bulkhead(["inspect", "c"]).stdout()).unwrap();
+    let all: Value = serde_json::from_str(&host.bulkhead(["inspect", "c1"]).stdout()).unwrap();
     let one = &all[0];
     assert_eq!(one["Id"], id);
-    assert_eq!(one["Name"], "/c");
+    assert_eq!(one["Name"], "/c1");
     assert_eq!(one["Path"], "sleep");
     assert_eq!(one["Args"][0], "1000");
     assert_eq!(one["State"]["Status"], "running");
@@ -54,12 +54,12 @@ fn inspect_is_dockers_json() {
     assert!(one["Config"]["Env"].as_array().unwrap().contains(&Value::from("A=b")));
     let pid = one["State"]["Pid"].as_u64().unwrap();
     host.sh(&format!("tr '\\0' ' ' < /proc/{pid}/cmdline")).prints("sleep 1000 ");
-    assert_eq!(host.inspect("c", "{{json .Config.Cmd}}"), r#"["sleep","1000"]"#);
-    assert_eq!(host.inspect("c", "{{len .Config.Cmd}} {{index .Config.Labels \"k\"}}"), "2 v");
-    assert_eq!(host.inspect("c", "{{if .State.Running}}yes{{else}}no{{end}}"), "yes");
+    assert_eq!(host.inspect("c1", "{{json .Config.Cmd}}"), r#"["sleep","1000"]"#);
+    assert_eq!(host.inspect("c1", "{{len .Config.Cmd}} {{index .Config.Labels \"k\"}}"), "2 v");
+    assert_eq!(host.inspect("c1", "{{if .State.Running}}yes{{else}}no{{end}}"), "yes");
     assert_eq!(host.inspect("busybox", "{{index .RepoTags 0}} {{.Os}}"), "busybox:latest linux");
     // What is not there is told, and what is, is printed all the same.
-    let both = host.bulkhead(["inspect", "c", "nobody"]).run();
+    let both = host.bulkhead(["inspect", "c1", "nobody"]).run();
     both.ends_with(1).says("nobody").shows(&id);
     host.finish();
 }

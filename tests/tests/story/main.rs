@@ -13,17 +13,21 @@ mod step7_networks;
 mod step8_who_shares_what;
 mod step9_host_image;
 
-/// The PID and command of each line that `ps aux` of busybox prints.
+/// The PID and command of each line that `ps aux` of busybox prints. Its last column is the command, the first the PID;
+/// which are between differs from build to build.
 fn processes(ps: &str) -> Vec<(u32, String)> {
-    let rows = ps.lines().skip_while(|line| !line.contains("PID")).skip(1);
+    let mut rows = ps.lines().skip_while(|line| !line.contains("PID"));
+    let columns = rows.next().map_or(1, |head| head.split_whitespace().count());
     rows.filter_map(|row| {
-        let mut words = row.split_whitespace();
-        let pid = words.next()?.parse().ok()?;
-        // USER and TIME (and, in some builds, VSZ and STAT) stand between.
-        let rest: Vec<&str> = words.skip(1).skip_while(|word| !word.contains(':')).skip(1).collect();
-        Some((pid, rest.join(" ")))
+        let words: Vec<&str> = row.split_whitespace().collect();
+        Some((words.first()?.parse().ok()?, command(&words.get(columns - 1..)?.join(" "))))
     })
     .collect()
+}
+
+/// busybox's shell runs its own applets without an exec, which `ps` then shows as `{ps} sh`, for lack of their words.
+fn command(shown: &str) -> String {
+    if shown == "{ps} sh" { "ps aux".to_owned() } else { shown.to_owned() }
 }
 
 /// The commands alone.

@@ -34,8 +34,8 @@ fn the_terminal_is_a_real_one_and_follows_the_window() {
     terminal.resize(132, 50);
     bulkhead_tests::wait::until("the window's size has arrived", || terminal.ask("stty size") == "50 132");
     // Ctrl-C ends what runs in the foreground, and not the shell.
-    terminal.line("sleep 1000; echo inter''rupted");
-    terminal.expect("rupted\r\n");
+    terminal.line("echo sta''rted; sleep 1000; echo not reached");
+    terminal.expect("started\r\n");
     terminal.send("\u{3}");
     assert_eq!(terminal.ask("echo still here"), "still here");
     terminal.send("\u{4}");
@@ -48,10 +48,10 @@ fn the_callers_terminal_is_left_as_it_was() {
     let host = Host::new("step1-modes").with_busybox();
     let mut outer = host.pty_of(["sh"]);
     let before = outer.ask("stty -a");
-    outer.line("bulkhead run -it --rm busybox sh");
+    outer.line("bulkhead run -it --rm busybox sh; echo ba''ck");
     outer.expect("/ # ");
     outer.line("exit");
-    outer.expect("# ");
+    outer.expect("back\r\n");
     assert_eq!(outer.ask("stty -a"), before);
     outer.line("exit");
     outer.wait();

@@ -104,7 +104,7 @@ fn tmpfs_and_read_only_roots() {
         &format!("{size}; stat -c %a /t"),
     )
     .prints("1024\n700");
-    sh(&["--tmpfs", "/t:size=64k"], "head -c 1m /dev/zero > /t/x").fails(1, "No space left");
+    sh(&["--tmpfs", "/t:size=64k"], "dd if=/dev/zero of=/t/x bs=64k count=2").fails(1, "No space left");
     // Docker's defaults for --tmpfs.
     sh(&["--tmpfs", "/t"], "cp /bin/busybox /t/ls && /t/ls").fails(126, "Permission denied");
     sh(&["--tmpfs", "/t:exec"], "cp /bin/busybox /t/true && /t/true").prints("");

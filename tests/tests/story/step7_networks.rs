@@ -2,8 +2,9 @@
 
 use bulkhead_tests::{Host, images::Image, wait};
 
-const SERVE: &str = "hostname > /var/www/html/index.html; \
-                     echo ServerName localhost >> /etc/apache2/apache2.conf; exec apache2ctl -D FOREGROUND";
+/// As the image's own command, with a page that says who serves it.
+const SERVE: &str = "hostname > /var/www/html/index.html; . /etc/apache2/envvars; mkdir -p /run/apache2; \
+                     exec apache2 -DFOREGROUND";
 const ADDRESS: &str = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
 
 /// Serves `the host` on the host's own port 80, until the host ends.

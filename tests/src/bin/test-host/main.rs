@@ -3,6 +3,7 @@
 //! - `test-host up NAME BIN IMAGES`: makes the host NAME, in which the folder BIN holds the executables under test,
 //!   and lets it live until its standard input ends;
 //! - `test-host enter NAME PID [--tty] -- COMMAND…`: runs a command on the host whose first process is PID;
+//! - `test-host down NAME`: removes the cgroups of the host NAME, whose processes have ended;
 //! - `test-host look`: lists what is left over, on the host where it is run;
 //! - `test-host images`: makes the test images that are missing, and prints where they are.
 //!
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             enter::enter(name, pid, false, command)
         }
         ("session", command) => enter::session(command),
+        ("down", [name]) => up::down(name),
         ("look", []) => {
             for line in bulkhead_tests::leftovers::look() {
                 println!("{line}");
@@ -47,7 +49,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("usage: test-host up|enter|look|images; the first comment of its source explains them");
+            eprintln!(
+                "usage: test-host up|enter|down|look|images; the first comment of its source explains them"
+            );
             ExitCode::from(2)
         }
     }

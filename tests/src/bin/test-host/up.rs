@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use bulkhead_tests::cgroups::{Hierarchy, V2_LEAF};
+use bulkhead_tests::wait;
 use rustix::thread::UnshareFlags;
 
 /// Makes the host, prints the pid of its first process, and waits for that process to end.
@@ -29,8 +31,22 @@ pub(crate) fn up(name: &OsStr, bin: &OsStr, images: &OsStr) -> ExitCode {
         fs::create_dir(&leaf).unwrap();
         hierarchy.join(&leaf).unwrap();
     }
-    let mut first = Command::new("/proc/self/exe").arg("init").args([name, bin, images]).spawn().unwrap();
+    let mut first = Command::new("/proc/self/exe")
+        .arg0("test-host")
+        .arg("init")
+        .args([name, bin, images])
+        .spawn()
+        .unwrap();
     println!("{}", first.id());
     let status = first.wait().unwrap();
     ExitCode::from(u8::from(!status.success()))
+}
+
+/// Removes the host's cgroups, for those who do not start it by the harness.
+pub(crate) fn down(name: &OsStr) -> ExitCode {
+    for hierarchy in Hierarchy::all().unwrap() {
+        let removed = wait::poll(wait::PATIENCE, || hierarchy.remove(name.to_str().unwrap()));
+        removed.unwrap_or_else(|error| panic!("{}: {error}", hierarchy.mount.display()));
+    }
+    ExitCode::SUCCESS
 }
