@@ -197,6 +197,11 @@ impl Host {
         }
     }
 
+    /// Ends the host with whatever is left on it: for those that run other engines there.
+    pub fn abandon(mut self) {
+        self.end();
+    }
+
     /// Ends all processes of the host, and with them its namespaces; then removes its cgroups.
     fn end(&mut self) {
         if std::mem::replace(&mut self.ended, true) {

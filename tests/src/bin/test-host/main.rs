@@ -4,6 +4,8 @@
 //!   and lets it live until its standard input ends;
 //! - `test-host enter NAME PID [--tty] -- COMMAND…`: runs a command on the host whose first process is PID;
 //! - `test-host down NAME`: removes the cgroups of the host NAME, whose processes have ended;
+//! - `test-host time SECONDS -- COMMAND…`: after a pause, how many microseconds the command takes, on the host;
+//! - `test-host pss NAME…`: the memory of all processes of these names in KiB, each page divided by its sharers;
 //! - `test-host look`: lists what is left over, on the host where it is run;
 //! - `test-host images`: makes the test images that are missing, and prints where they are.
 //!
@@ -14,6 +16,7 @@
 
 mod enter;
 mod init;
+mod measure;
 mod up;
 
 use std::ffi::{OsStr, OsString};
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
             enter::enter(name, pid, false, command)
         }
         ("session", command) => enter::session(command),
+        ("time", [pause, dashes, command @ ..]) if *dashes == "--" => measure::time(pause, command),
+        ("pss", names) => measure::pss(names),
         ("down", [name]) => up::down(name),
         ("look", []) => {
             for line in bulkhead_tests::leftovers::look() {
@@ -50,7 +55,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: test-host up|enter|down|look|images; the first comment of its source explains them"
+                "usage: test-host up|enter|down|time|pss|look|images; the first comment of its source explains them"
             );
             ExitCode::from(2)
         }

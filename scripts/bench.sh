@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# One table: our times beside those of the engines that are installed, measured alternately on one host.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bulkhead=$(scripts/build.sh --path)
+export BULKHEAD_BIN="${BULKHEAD_BIN:-$bulkhead}"
+if [[ $(id -u) -ne 0 ]]; then
+    runner="CARGO_TARGET_$(rustc --print host-tuple | tr 'a-z-' 'A-Z_')_RUNNER"
+    export "$runner=sudo -E"
+fi
+exec cargo bench -p bulkhead-tests --bench compare -- "$@"

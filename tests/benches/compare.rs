@@ -1,0 +1,187 @@
+//! `make bench`: our times beside those of the engines that are installed, on one host, in one table.
+//!
+//! Each pair is measured alternately in one run, with 300 ms between runs, as people and CI run things: back to back,
+//! waits for the kernel's RCU grace periods hide in the next run. Medians, and the ratio to ours.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use bulkhead_tests::{Host, wait};
+
+/// An engine with Docker's command line, and how much memory of its own to count.
+struct Engine {
+    name: &'static str,
+    command: &'static str,
+    /// Its processes, by name, for the memory of an idle container.
+    processes: &'static [&'static str],
+}
+
+const ENGINES: [Engine; 3] = [
+    Engine { name: "bulkhead", command: "bulkhead", processes: &["bulkhead-supervisor", "bulkhead"] },
+    Engine {
+        name: "docker",
+        command: "docker",
+        processes: &["dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim"],
+    },
+    Engine { name: "podman", command: "podman", processes: &["conmon", "podman"] },
+];
+
+/// Brings the peer up on the host. Its stores are on tmpfs, as ours is.
+fn start(host: &Host, engine: &Engine) -> bool {
+    let script = match engine.name {
+        "bulkhead" => return true,
+        "docker" => {
+            "command -v dockerd docker >/dev/null; mkdir -p /run/peer /var/lib/docker; mount -t tmpfs none /var/lib/docker
+             setsid dockerd --exec-root /run/peer/exec -p /run/peer/pid -H unix:///var/run/docker.sock </dev/null >/tmp/dockerd.log 2>&1 &
+             for i in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.1; done; docker version"
+        }
+        _ => {
+            "command -v podman >/dev/null; mkdir -p /etc/containers /var/lib/containers; mount -t tmpfs none /var/lib/containers
+             printf '[containers]\\ndefault_ulimits=[\"nofile=20000:20000\",\"nproc=32768:32768\"]\\n[engine]\\nruntime=\"runc\"\\n' > /etc/containers/containers.conf
+             podman version"
+        }
+    };
+    let up = host.sh(script).run();
+    if up.code() != 0 {
+        println!(
+            "{}: not installed, or it does not come up here: `make bench-peers` installs it",
+            engine.name
+        );
+    }
+    up.code() == 0
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Runs what `script` makes of each engine's command alternately, `rounds` times, and prints the medians.
+fn row(
+    host: &Host,
+    engines: &[&Engine],
+    what: &str,
+    rounds: usize,
+    pause: f64,
+    script: impl Fn(&Engine) -> String,
+) {
+    let mut figures = vec![Vec::new(); engines.len()];
+    for round in 0..=rounds {
+        for (engine, figures) in engines.iter().zip(&mut figures) {
+            let measured = host
+                .sh(&format!("/run/host/test-host time {pause} -- {}", script(engine)))
+                .timeout(300)
+                .run();
+            let took: f64 = measured.succeeds().stdout().trim().parse().unwrap();
+            // The first warms caches.
+            if round > 0 {
+                figures.push(took / 1000.0);
+            }
+        }
+    }
+    print_row(what, &figures.into_iter().map(median).collect::<Vec<_>>(), "ms");
+}
+
+fn print_row(what: &str, figures: &[f64], unit: &str) {
+    print!("{what:<44}");
+    let ours = figures.first().copied().unwrap_or(f64::NAN);
+    for figure in figures {
+        print!("{:>12}", format!("{figure:.2} {unit}"));
+        print!("{:>9}", format!("×{:.1}", figure / ours));
+    }
+    println!();
+}
+
+fn main() {
+    let host = Host::new("bench").with_busybox();
+    // Names of peers on the command line leave the others out.
+    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |engine: &&Engine| {
+        named.is_empty() || engine.name == "bulkhead" || named.iter().any(|name| name == engine.name)
+    };
+    let engines: Vec<&Engine> = ENGINES.iter().filter(wanted).filter(|engine| start(&host, engine)).collect();
+    let archive = bulkhead_tests::images::Image::Busybox.on_host();
+    for engine in engines.iter().skip(1) {
+        host.sh(&format!("{} load -q -i {archive}", engine.command)).run().succeeds();
+    }
+    print!("{:<44}", "medians");
+    for engine in &engines {
+        print!("{:>12}{:>9}", engine.name, "");
+    }
+    println!();
+
+    for (label, pause) in [("", 0.3), (", back to back", 0.0)] {
+        for network in ["bridge", "none"] {
+            let what = format!("run --rm --network {network} true{label}");
+            row(&host, &engines, &what, 15, pause, |engine| {
+                format!("{} run --rm --network {network} busybox true", engine.command)
+            });
+        }
+        for engine in &engines {
+            host.sh(&format!("{} run -d --name idle busybox sleep 10000 >/dev/null", engine.command))
+                .run()
+                .succeeds();
+        }
+        let what = format!("exec true{label}");
+        row(&host, &engines, &what, 15, pause, |engine| format!("{} exec idle true", engine.command));
+        for engine in &engines {
+            host.sh(&format!("{} rm -f idle >/dev/null", engine.command)).run().succeeds();
+        }
+    }
+
+    let made = |command: &str| {
+        format!(
+            "for p in 1 2 3 4 5 6 7 8; do (for i in $(seq $p 8 50); do {command} run -d --label bench busybox sleep 10000 >/dev/null; done) & done; wait"
+        )
+    };
+    let (mut making, mut removing, mut idle) = (Vec::new(), Vec::new(), Vec::new());
+    for engine in &engines {
+        let timed = |script: &str| -> f64 {
+            let measured = host.sh("cat > /tmp/bench.sh; /run/host/test-host time 1 -- sh /tmp/bench.sh");
+            measured.stdin(script).timeout(300).stdout().parse::<f64>().unwrap() / 1000.0
+        };
+        let memory = || -> f64 {
+            host.sh(&format!("/run/host/test-host pss {}", engine.processes.join(" ")))
+                .stdout()
+                .parse()
+                .unwrap()
+        };
+        let before = memory();
+        making.push(timed(&made(engine.command)));
+        idle.push((memory() - before) / 50.0);
+        let all = format!("{0} ps -q --filter label=bench", engine.command);
+        assert_eq!(host.sh(&all).stdout().lines().count(), 50);
+        removing.push(timed(&format!("{0} rm -f $({all})", engine.command)));
+    }
+    print_row("50 detached containers by 8 processes", &making, "ms");
+    print_row("their removal", &removing, "ms");
+    print_row("memory of ours for an idle container", &idle, "KiB");
+
+    load(&host);
+    for engine in engines.iter().skip(1) {
+        if engine.name == "docker" {
+            host.sh("kill $(cat /run/peer/pid)").run();
+            wait::until("dockerd has ended", || host.sh("pgrep -x dockerd || true").stdout().is_empty());
+        }
+    }
+    // What peers leave on the host goes with it.
+    host.abandon();
+}
+
+/// `load` of a tree of 500 MB in 15,000 files, beside `tar x` of the same.
+fn load(host: &Host) {
+    let make = "mount -t tmpfs none /mnt; mkdir /mnt/tree; cd /mnt/tree; head -c 33000 /dev/urandom > seed
+        for d in $(seq 150); do mkdir $d; for f in $(seq 100); do cp seed $d/$f; done; done; rm seed
+        tar cf /mnt/tree.tar .; rm -rf /mnt/tree; bulkhead import /mnt/tree.tar tree:1 >/dev/null; bulkhead rmi tree:1 >/dev/null";
+    host.sh(make).timeout(300).run().succeeds();
+    let (mut ours, mut tars) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let one = |script: &str| -> f64 {
+            host.sh(script).timeout(300).stdout().lines().next().unwrap().parse::<f64>().unwrap() / 1000.0
+        };
+        ours.push(one("/run/host/test-host time 0.3 -- bulkhead import /mnt/tree.tar tree:1; bulkhead rmi tree:1 >/dev/null"));
+        tars.push(one(
+            "mkdir /mnt/x; /run/host/test-host time 0.3 -- tar xf /mnt/tree.tar -C /mnt/x; rm -rf /mnt/x",
+        ));
+    }
+    print_row("load of 500 MB in 15,000 files; tar x beside", &[median(ours), median(tars)], "ms");
+}
