@@ -1,1 +1,94 @@
-//! stub
+//! The `bulkhead` command: Docker's commands, flags, words and exit codes, over the engine.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`commands`] | a file per command: its flags (whose comments are the help text) and what it does |
+//! | `options` | the flags that make a container, shared by `run` and `create` |
+//! | `streams`, `terminal` | the user's terminal and pipes, and a container's |
+//! | `template`, `output` | `--format`, tables, sizes, `--filter` |
+#![forbid(unsafe_code)]
+
+pub mod commands;
+mod failure;
+mod options;
+pub mod output;
+mod streams;
+pub mod template;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bulkhead_engine::{Engine, Programs, Roots};
+use clap::Parser;
+
+use commands::Command;
+use failure::Failure;
+
+/// A compartment of its own for every program.
+#[derive(Debug, Parser)]
+#[command(name = "bulkhead", version, disable_help_subcommand = true, max_term_width = 110)]
+pub struct Cli {
+    /// Folder for what lasts: images, containers, volumes.
+    #[arg(long, global = true, env = "BULKHEAD_ROOT", value_name = "DIR", hide_env_values = true)]
+    root: Option<PathBuf>,
+    /// Folder for what dies with a boot.
+    #[arg(long, global = true, env = "BULKHEAD_STATE", value_name = "DIR", hide_env_values = true)]
+    state: Option<PathBuf>,
+    /// Print where the time goes, a line per step in microseconds, on stderr.
+    #[arg(long)]
+    trace_timing: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command gets.
+pub(crate) struct Context {
+    roots: Roots,
+    pub(crate) trace: bool,
+    pub(crate) started: std::time::Instant,
+}
+
+impl Context {
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        Ok(Engine::open(self.roots.clone(), Programs::beside_us()?)?)
+    }
+
+    /// One line of `--trace-timing`.
+    pub(crate) fn lap(&self, step: &str, micros: u128) {
+        if self.trace {
+            eprintln!("{micros:>8} µs  {step}");
+        }
+    }
+}
+
+/// Runs the command line; gives the exit code.
+pub fn run() -> ExitCode {
+    let started = std::time::Instant::now();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failures. Everything else is Docker's 125.
+            let failed = error.use_stderr();
+            let _ = error.print();
+            return ExitCode::from(if failed { 125 } else { 0 });
+        }
+    };
+    let usual = Roots::system();
+    let roots = Roots { root: cli.root.unwrap_or(usual.root), state: cli.state.unwrap_or(usual.state) };
+    if !roots.root.is_absolute() || !roots.state.is_absolute() {
+        eprintln!("bulkhead: --root and --state must be absolute paths");
+        return ExitCode::from(125);
+    }
+    let context = Context { roots, trace: cli.trace_timing, started };
+    context.lap("command line read", started.elapsed().as_micros());
+    match cli.command.run(&context) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("bulkhead: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}

@@ -1,1 +1,7 @@
-fn main(){}
+//! `bulkhead`, the command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bulkhead_cli::run()
+}

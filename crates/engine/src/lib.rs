@@ -30,6 +30,10 @@ use std::path::{Path, PathBuf};
 use bulkhead_image::Store as ImageStore;
 
 pub use bollard_stubs::models;
+pub use bulkhead_image::{ImportOptions, Loaded, Progress, Reference};
+pub use bulkhead_isolation::TerminalSize;
+pub use bulkhead_supervisor::client::Connection;
+pub use bulkhead_supervisor::protocol;
 pub use condition::Condition;
 pub use error::{Error, Result};
 pub use roots::Roots;

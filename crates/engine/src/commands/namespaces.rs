@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use bulkhead_isolation::namespaces::KINDS;
+pub use bulkhead_isolation::namespaces::KINDS;
 use serde::Serialize;
 
 use crate::error::Result;

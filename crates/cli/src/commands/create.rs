@@ -1,0 +1,73 @@
+//! `bulkhead create`.
+
+use std::io::Write;
+
+use bulkhead_engine::Engine;
+use bulkhead_engine::commands::create::Created;
+
+use super::{Done, warn};
+use crate::Context;
+use crate::failure::{Failure, of_start};
+use crate::options::CreateFlags;
+
+/// Make a container without starting it
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub struct Create {
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    #[command(flatten)]
+    flags: CreateFlags,
+}
+
+impl Create {
+    pub(super) fn run(self, context: &Context) -> Done {
+        let mut engine = context.engine().map_err(|failure| failure.code(125))?;
+        let created = create(&mut engine, &self.flags, false)?;
+        warn(&created.warnings);
+        println!("{}", created.container.id);
+        Ok(0)
+    }
+}
+
+/// Makes the container, and its ID file if one was asked for.
+pub(super) fn create(engine: &mut Engine, flags: &CreateFlags, detached: bool) -> Result<Created, Failure> {
+    let request = flags.request(detached)?;
+    // The file first: one that exists must refuse the container, not follow it.
+    let mut file = match &flags.cidfile {
+        None => None,
+        Some(path) => {
+            let file = std::fs::File::options().write(true).create_new(true).open(path).map_err(|error| {
+                let message = match error.kind() {
+                    std::io::ErrorKind::AlreadyExists => format!(
+                        "container ID file found, make sure the other container isn't running or delete {}",
+                        path.display()
+                    ),
+                    _ => format!("failed to create the container ID file {}: {error}", path.display()),
+                };
+                Failure::new(message).code(125)
+            })?;
+            Some((file, path))
+        }
+    };
+    let created = engine.create(request, flags.name.as_deref());
+    match (&created, &mut file) {
+        (Ok(created), Some((file, path))) => {
+            file.write_all(created.container.id.as_bytes()).map_err(|error| {
+                Failure::new(format!("cannot write {}: {error}", path.display())).code(125)
+            })?;
+        }
+        (Err(_), Some((_, path))) => {
+            let _ = std::fs::remove_file(path);
+        }
+        _ => {}
+    }
+    created.map_err(|error| match error {
+        bulkhead_engine::Error::NotFound { kind: "image", name } => Failure::new(format!(
+            "Unable to find image '{name}' locally: load or import it first (this version of bulkhead does not pull)"
+        ))
+        .code(125),
+        error => of_start(error),
+    })
+}

@@ -1,0 +1,142 @@
+//! The commands, a file each.
+
+mod attach;
+mod create;
+mod exec;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod kill;
+mod load;
+mod logs;
+mod ns;
+mod pause;
+mod ps;
+mod rm;
+mod rmi;
+mod run;
+mod start;
+mod stop;
+mod system;
+mod tag;
+mod version;
+mod wait;
+
+use clap::Subcommand;
+
+use crate::Context;
+use crate::failure::Failure;
+
+/// What a command gives: an exit code, or the reason why it failed.
+type Done = Result<u8, Failure>;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Attach to a running container's streams
+    Attach(attach::Attach),
+    /// Make a container without starting it
+    Create(create::Create),
+    /// Run another program in a running container
+    Exec(exec::Exec),
+    /// List images
+    Images(images::Images),
+    /// Make an image from the tar of a root file system
+    Import(import::Import),
+    /// Show what this engine and this machine are
+    Info(info::Info),
+    /// Show everything about containers and images
+    Inspect(inspect::Inspect),
+    /// Send a signal to containers
+    Kill(kill::Kill),
+    /// Take in images from an archive
+    Load(load::Load),
+    /// Show what a container wrote
+    Logs(logs::Logs),
+    /// Show which namespaces containers have, and with whom they share them
+    Ns(ns::Ns),
+    /// Freeze containers
+    Pause(pause::Pause),
+    /// List containers
+    Ps(ps::Ps),
+    /// Remove containers
+    Rm(rm::Rm),
+    /// Remove images
+    Rmi(rmi::Rmi),
+    /// Make and start a container
+    Run(Box<run::Run>),
+    /// Start containers that do not run
+    Start(start::Start),
+    /// Stop containers
+    Stop(stop::Stop),
+    /// Look after the engine itself
+    #[command(hide = true)]
+    System(system::System),
+    /// Give an image another name
+    Tag(tag::Tag),
+    /// Let frozen containers go on
+    Unpause(pause::Unpause),
+    /// Show versions
+    Version(version::Version),
+    /// Wait for containers to end, and print their exit codes
+    Wait(wait::Wait),
+}
+
+impl Command {
+    pub(crate) fn run(self, context: &Context) -> Done {
+        match self {
+            Command::Attach(command) => command.run(context),
+            Command::Create(command) => command.run(context),
+            Command::Exec(command) => command.run(context),
+            Command::Images(command) => command.run(context),
+            Command::Import(command) => command.run(context),
+            Command::Info(command) => command.run(context),
+            Command::Inspect(command) => command.run(context),
+            Command::Kill(command) => command.run(context),
+            Command::Load(command) => command.run(context),
+            Command::Logs(command) => command.run(context),
+            Command::Ns(command) => command.run(context),
+            Command::Pause(command) => command.run(context),
+            Command::Ps(command) => command.run(context),
+            Command::Rm(command) => command.run(context),
+            Command::Rmi(command) => command.run(context),
+            Command::Run(command) => command.run(context),
+            Command::Start(command) => command.run(context),
+            Command::Stop(command) => command.run(context),
+            Command::System(command) => command.run(context),
+            Command::Tag(command) => command.run(context),
+            Command::Unpause(command) => command.run(context),
+            Command::Version(command) => command.run(context),
+            Command::Wait(command) => command.run(context),
+        }
+    }
+}
+
+/// Does `work` for each of `names`, and prints the name of each that succeeded; one failure does not stop the
+/// rest.
+fn for_each(names: &[String], mut work: impl FnMut(&str) -> Result<(), Failure>) -> Done {
+    let mut code = 0;
+    for name in names {
+        match work(name) {
+            Ok(()) => println!("{name}"),
+            Err(failure) => {
+                eprintln!("bulkhead: {}", failure.message);
+                code = failure.code;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// What a template's or a list's failure is for a command.
+fn shown(result: Result<(), impl std::fmt::Display>) -> Result<(), Failure> {
+    result.map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Shows warnings as Docker does.
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("WARNING: {warning}");
+    }
+}

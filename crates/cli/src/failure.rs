@@ -1,0 +1,39 @@
+//! How a command fails: a sentence for the user, and an exit code.
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// One sentence; empty if all has been said.
+    pub(crate) message: String,
+    /// 1, or 125–127 where Docker has these.
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), code: 1 }
+    }
+
+    /// The same with another exit code.
+    pub(crate) fn code(self, code: u8) -> Failure {
+        Failure { code, ..self }
+    }
+}
+
+impl From<bulkhead_engine::Error> for Failure {
+    fn from(error: bulkhead_engine::Error) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::new(error.to_string())
+    }
+}
+
+/// Failures of `run`, `create` and `exec` carry Docker's codes for them.
+pub(crate) fn of_start(error: bulkhead_engine::Error) -> Failure {
+    let code = u8::try_from(error.exit_code()).unwrap_or(125);
+    Failure { message: error.to_string(), code }
+}

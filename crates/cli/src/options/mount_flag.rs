@@ -1,0 +1,148 @@
+//! `--mount type=bind,source=…,target=…`: a line of comma-separated values, which may be quoted.
+
+use bulkhead_engine::models::{
+    Mount, MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
+};
+
+use crate::failure::Failure;
+use crate::output::units::ram_in_bytes;
+
+/// Reads one.
+pub(super) fn parse(text: &str) -> Result<Mount, Failure> {
+    let bad = |why: String| {
+        Failure::new(format!("invalid argument {text:?} for \"--mount\" flag: {why}")).code(125)
+    };
+    let mut mount = Mount { typ: Some(MountType::VOLUME), ..Mount::default() };
+    let (mut bind, mut volume, mut tmpfs) =
+        (MountBindOptions::default(), MountVolumeOptions::default(), MountTmpfsOptions::default());
+    let (mut of_bind, mut of_volume, mut of_tmpfs) = (false, false, false);
+    for field in fields(text).ok_or_else(|| bad("a quote is not closed".into()))? {
+        let (key, value) = match field.split_once('=') {
+            Some((key, value)) => (key.to_ascii_lowercase(), Some(value)),
+            None => (field.to_ascii_lowercase(), None),
+        };
+        let needed = || value.ok_or_else(|| bad(format!("invalid field '{field}' must be a key=value pair")));
+        let truth = || match value {
+            None | Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(other) => Err(bad(format!("invalid value for {key}: {other}"))),
+        };
+        match key.as_str() {
+            "type" => {
+                mount.typ = Some(match needed()? {
+                    "bind" => MountType::BIND,
+                    "volume" => MountType::VOLUME,
+                    "tmpfs" => MountType::TMPFS,
+                    other => {
+                        return Err(bad(format!("mount type {other:?} is not one of bind, volume, tmpfs")));
+                    }
+                });
+            }
+            "source" | "src" => mount.source = Some(needed()?.to_owned()),
+            "target" | "dst" | "destination" => mount.target = Some(needed()?.to_owned()),
+            "readonly" | "ro" => mount.read_only = Some(truth()?),
+            "bind-propagation" => {
+                let word = needed()?;
+                bind.propagation =
+                    Some(word.parse().map_err(|_| bad(format!("invalid propagation {word:?}")))?);
+                of_bind = true;
+            }
+            "bind-recursive" => {
+                bind.non_recursive = Some(match needed()? {
+                    "enabled" => false,
+                    "disabled" => true,
+                    other => return Err(bad(format!("invalid value for bind-recursive: {other}"))),
+                });
+                of_bind = true;
+            }
+            "volume-nocopy" => {
+                volume.no_copy = Some(truth()?);
+                of_volume = true;
+            }
+            "volume-label" => {
+                let (key, value) = needed()?.split_once('=').unwrap_or((needed()?, ""));
+                volume.labels.get_or_insert_default().insert(key.to_owned(), value.to_owned());
+                of_volume = true;
+            }
+            "volume-driver" => {
+                volume.driver_config = Some(MountVolumeOptionsDriverConfig {
+                    name: Some(needed()?.to_owned()),
+                    ..MountVolumeOptionsDriverConfig::default()
+                });
+                of_volume = true;
+            }
+            "tmpfs-size" => {
+                let size = needed()?;
+                tmpfs.size_bytes =
+                    Some(ram_in_bytes(size).map_err(|_| bad(format!("invalid value for {key}: {size}")))?);
+                of_tmpfs = true;
+            }
+            "tmpfs-mode" => {
+                let mode = needed()?;
+                tmpfs.mode = Some(
+                    i64::from_str_radix(mode, 8)
+                        .map_err(|_| bad(format!("invalid value for {key}: {mode}")))?,
+                );
+                of_tmpfs = true;
+            }
+            _ => return Err(bad(format!("unexpected key '{key}' in '{field}'"))),
+        }
+    }
+    if mount.target.as_deref().unwrap_or("").is_empty() {
+        return Err(bad("target is required".into()));
+    }
+    let (wrong, word) = match mount.typ {
+        Some(MountType::BIND) => (of_volume || of_tmpfs, "bind"),
+        Some(MountType::TMPFS) => (of_bind || of_volume, "tmpfs"),
+        _ => (of_bind || of_tmpfs, "volume"),
+    };
+    if wrong {
+        return Err(bad(format!("options of another type of mount than {word}")));
+    }
+    mount.bind_options = of_bind.then_some(bind);
+    mount.volume_options = of_volume.then_some(volume);
+    mount.tmpfs_options = of_tmpfs.then_some(tmpfs);
+    Ok(mount)
+}
+
+/// Splits at commas outside of double quotes (RFC 4180).
+fn fields(text: &str) -> Option<Vec<String>> {
+    let (mut all, mut current, mut quoted) = (Vec::new(), String::new(), false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                current.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => all.push(std::mem::take(&mut current)),
+            letter => current.push(letter),
+        }
+    }
+    all.push(current);
+    (!quoted).then_some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use bulkhead_engine::models::MountType;
+
+    #[test]
+    fn mounts_are_read_or_refused() {
+        let mount = parse("type=bind,\"src=/a,b\",dst=/c,ro,bind-propagation=rslave").unwrap();
+        assert_eq!((mount.typ, mount.source.as_deref()), (Some(MountType::BIND), Some("/a,b")));
+        assert_eq!(mount.read_only, Some(true));
+        for bad in [
+            "",
+            "type=bind",
+            "type=x,dst=/a",
+            "dst=/a,what=ever",
+            "type=tmpfs,dst=/a,volume-nocopy",
+            "\"dst=/a",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

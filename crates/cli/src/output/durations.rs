@@ -1,0 +1,212 @@
+//! Durations: Go's spelling (`1h2m3.5s`), read and written, and Docker's words (`About a minute`).
+
+use time::Duration;
+
+/// A duration that cannot be read, in Go's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DurationError {
+    /// It is no duration, or one that 64 bits of nanoseconds cannot hold.
+    #[error("time: invalid duration {0:?}")]
+    Invalid(String),
+    /// A number without its unit.
+    #[error("time: missing unit in duration {0:?}")]
+    NoUnit(String),
+    /// A unit that is none.
+    #[error("time: unknown unit {unit:?} in duration {text:?}")]
+    Unit {
+        /// What stands for the unit.
+        unit: String,
+        /// The whole.
+        text: String,
+    },
+}
+
+/// Reads a duration as Go does: numbers with units (`ns`, `us`, `ms`, `s`, `m`, `h`), a sign, or `0`.
+///
+/// # Errors
+/// [`DurationError`].
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let invalid = || DurationError::Invalid(text.to_owned());
+    let (negative, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Ok(Duration::ZERO);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut total: i128 = 0;
+    while !rest.is_empty() {
+        let (whole, after) = digits(rest);
+        let (fraction, after) = match after.strip_prefix('.') {
+            Some(after) => digits(after),
+            None => ("", after),
+        };
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(invalid());
+        }
+        let end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let scale = match unit {
+            "" => return Err(DurationError::NoUnit(text.to_owned())),
+            "ns" => 1,
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000_i128,
+            _ => return Err(DurationError::Unit { unit: unit.to_owned(), text: text.to_owned() }),
+        };
+        let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
+        // Digits beyond the 18th are below a nanosecond, whatever the unit.
+        let fraction = fraction.get(..18).unwrap_or(fraction);
+        let parts: i64 = if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| invalid())? };
+        let divisor = (0..fraction.len()).fold(1_i128, |power, _| power * 10);
+        total += i128::from(whole) * scale + i128::from(parts) * scale / divisor;
+        if total > i128::from(i64::MAX) {
+            return Err(invalid());
+        }
+        rest = after;
+    }
+    let total = i64::try_from(if negative { -total } else { total }).map_err(|_| invalid())?;
+    Ok(Duration::nanoseconds(total))
+}
+
+fn digits(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// A duration as Go prints it: `1h2m3.5s`, `1.5ms`, `0s`.
+pub fn format_duration(duration: Duration) -> String {
+    let total = duration.whole_nanoseconds();
+    let sign = if total < 0 { "-" } else { "" };
+    let nanos = total.unsigned_abs();
+    match nanos {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{sign}{nanos}ns"),
+        1_000..1_000_000 => format!("{sign}{}\u{b5}s", decimal(nanos, 3)),
+        1_000_000..1_000_000_000 => format!("{sign}{}ms", decimal(nanos, 6)),
+        _ => {
+            let seconds = nanos / 1_000_000_000;
+            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+            let rest = decimal(nanos % 60_000_000_000, 9);
+            match (hours, minutes) {
+                (0, 0) => format!("{sign}{rest}s"),
+                (0, _) => format!("{sign}{minutes}m{rest}s"),
+                _ => format!("{sign}{hours}h{minutes}m{rest}s"),
+            }
+        }
+    }
+}
+
+/// `value` with its last `places` digits behind a point, without zeros at the end.
+fn decimal(value: u128, places: usize) -> String {
+    let digits = format!("{value:0>width$}", width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+}
+
+/// A duration in words, roughly: `Less than a second`, `About a minute`, `3 weeks`. Docker adds ` ago` or `Up `.
+pub fn human_duration(duration: Duration) -> String {
+    let seconds = duration.whole_seconds();
+    let minutes = duration.whole_minutes();
+    // Docker rounds hours to the nearest, and counts everything longer from those.
+    let hours = (seconds + 1800) / 3600;
+    match () {
+        () if seconds < 1 => "Less than a second".to_owned(),
+        () if seconds == 1 => "1 second".to_owned(),
+        () if seconds < 60 => format!("{seconds} seconds"),
+        () if minutes == 1 => "About a minute".to_owned(),
+        () if minutes < 60 => format!("{minutes} minutes"),
+        () if hours == 1 => "About an hour".to_owned(),
+        () if hours < 48 => format!("{hours} hours"),
+        () if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
+        () if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
+        () if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        () => format!("{} years", duration.whole_hours() / 24 / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{format_duration, human_duration, parse_duration};
+    use proptest::prelude::*;
+    use time::Duration;
+
+    #[test]
+    fn durations_are_read_and_written_as_in_go() {
+        for (text, nanos, written) in [
+            ("10s", 10_000_000_000, "10s"),
+            ("1h2m3.5s", 3_723_500_000_000, "1h2m3.5s"),
+            ("0", 0, "0s"),
+            ("-1.5m", -90_000_000_000, "-1m30s"),
+            ("1500us", 1_500_000, "1.5ms"),
+            ("2\u{b5}s", 2_000, "2\u{b5}s"),
+            ("100ns", 100, "100ns"),
+            ("1h", 3_600_000_000_000, "1h0m0s"),
+            (".5s", 500_000_000, "500ms"),
+            ("5.s", 5_000_000_000, "5s"),
+            ("+90m", 5_400_000_000_000, "1h30m0s"),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::nanoseconds(nanos)), "{text}");
+            assert_eq!(format_duration(Duration::nanoseconds(nanos)), written, "{text}");
+        }
+        for (text, message) in [
+            ("", "time: invalid duration \"\""),
+            ("-", "time: invalid duration \"-\""),
+            ("5", "time: missing unit in duration \"5\""),
+            ("1h1", "time: missing unit in duration \"1h1\""),
+            ("5x", "time: unknown unit \"x\" in duration \"5x\""),
+            (".s", "time: invalid duration \".s\""),
+            ("9999999h", "time: invalid duration \"9999999h\""),
+        ] {
+            assert_eq!(parse_duration(text).map_err(|e| e.to_string()), Err(message.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_told_in_dockers_words() {
+        let (minute, hour, day) = (60, 3600, 86400);
+        for (seconds, words) in [
+            (-5, "Less than a second"),
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (45, "45 seconds"),
+            (minute, "About a minute"),
+            (119, "About a minute"),
+            (2 * minute, "2 minutes"),
+            (45 * minute, "45 minutes"),
+            (hour, "About an hour"),
+            (89 * minute, "About an hour"),
+            (90 * minute, "2 hours"),
+            (47 * hour, "47 hours"),
+            (2 * day, "2 days"),
+            (13 * day, "13 days"),
+            (2 * 7 * day, "2 weeks"),
+            (3 * 7 * day, "3 weeks"),
+            (60 * day, "2 months"),
+            (23 * 30 * day, "23 months"),
+            (2 * 365 * day, "2 years"),
+            (4 * 365 * day, "4 years"),
+        ] {
+            assert_eq!(human_duration(Duration::seconds(seconds)), words, "{seconds}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(nanos in any::<i64>()) {
+            prop_assume!(nanos != i64::MIN);
+            let duration = Duration::nanoseconds(nanos);
+            prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn no_text_makes_reading_panic(text in "[-+0-9.a-zµ]{0,30}") {
+            let _ = parse_duration(&text);
+        }
+    }
+}

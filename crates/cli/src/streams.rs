@@ -1,0 +1,357 @@
+//! Between the user and a container: standard input, output and errors, signals, the terminal's size, and the
+//! keys that detach. One poll loop, exact to the byte.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use bulkhead_engine::Connection;
+use bulkhead_engine::protocol::{Attach, Reply, Request};
+use bulkhead_sys::signals;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::terminal;
+
+const WINDOW_CHANGED: i32 = 28;
+
+/// Our ends, and the container's, of the streams that connect them.
+#[derive(Default)]
+pub(crate) struct Streams {
+    /// What goes into the container.
+    input: Option<OwnedFd>,
+    /// What comes out of it.
+    output: Option<OwnedFd>,
+    /// Its errors.
+    errors: Option<OwnedFd>,
+}
+
+impl Streams {
+    /// Pipes for what is wanted: ours, and the far ends in the protocol's order.
+    pub(crate) fn pipes(wanted: Attach) -> io::Result<(Streams, Vec<OwnedFd>)> {
+        let (mut ours, mut theirs) = (Streams::default(), Vec::new());
+        let pipe = || pipe_with(PipeFlags::CLOEXEC);
+        if wanted.stdin {
+            let (read, write) = pipe()?;
+            theirs.push(read);
+            ours.input = Some(write);
+        }
+        if wanted.stdout {
+            let (read, write) = pipe()?;
+            theirs.push(write);
+            ours.output = Some(read);
+        }
+        if wanted.stderr {
+            let (read, write) = pipe()?;
+            theirs.push(write);
+            ours.errors = Some(read);
+        }
+        Ok((ours, theirs))
+    }
+
+    /// The own side of a terminal, for both directions.
+    pub(crate) fn terminal(own: OwnedFd, input: bool) -> io::Result<Streams> {
+        let writing = if input { Some(own.try_clone()?) } else { None };
+        Ok(Streams { input: writing, output: Some(own), errors: None })
+    }
+}
+
+/// How a session ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The program ended with this code.
+    Ended(i32),
+    /// The user typed the keys that detach.
+    Detached,
+    /// The supervisor ended without a word.
+    Lost,
+}
+
+/// What [`pump`] is to do beside copying.
+pub(crate) struct Session<'a> {
+    /// The supervisor, which tells of the end.
+    pub(crate) connection: &'a Connection,
+    /// The keys that detach, if any do.
+    pub(crate) detach_keys: Vec<u8>,
+    /// Whether signals that this process gets go to the container.
+    pub(crate) proxy_signals: bool,
+    /// Whether the container has a terminal whose size follows the user's.
+    pub(crate) resize: Resize<'a>,
+}
+
+/// Whose size follows the user's terminal.
+#[derive(Clone, Copy)]
+pub(crate) enum Resize<'a> {
+    No,
+    /// The container's terminal, by its supervisor.
+    Container,
+    /// An exec's own terminal.
+    Own(BorrowedFd<'a>),
+}
+
+/// The signals that are passed on: all that a user or a service manager sends, and none that the kernel sends
+/// for a fault.
+const PROXIED: [i32; 9] = [1, 2, 3, 10, 12, 15, 18, 34, 35];
+
+/// Copies until the program has ended and all that it wrote has been passed on.
+pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Outcome> {
+    let mut caught = vec![WINDOW_CHANGED];
+    if session.proxy_signals {
+        caught.extend(PROXIED);
+    }
+    let inbox = signals::descriptor(&caught)?;
+    let mut keys = DetachKeys::new(&session.detach_keys);
+    let mut pending: Vec<u8> = Vec::new();
+    let mut ending = false;
+    let mut outcome: Option<Outcome> = None;
+    let mut buffer = vec![0u8; 64 * 1024];
+    if let Some(input) = &streams.input {
+        rustix::io::ioctl_fionbio(input, true)?;
+    }
+    while outcome.is_none() || streams.output.is_some() || streams.errors.is_some() {
+        if ending && pending.is_empty() {
+            streams.input = None;
+        }
+        let stdin = io::stdin();
+        let mut wanted = vec![PollFd::new(&inbox, PollFlags::IN)];
+        let mut kinds = vec![Kind::Signal];
+        if outcome.is_none() {
+            wanted.push(PollFd::new(session.connection, PollFlags::IN));
+            kinds.push(Kind::Word);
+        }
+        if let Some(input) = &streams.input {
+            if pending.is_empty() {
+                wanted.push(PollFd::new(&stdin, PollFlags::IN));
+                kinds.push(Kind::Stdin);
+                wanted.push(PollFd::new(input, PollFlags::empty()));
+            } else {
+                wanted.push(PollFd::new(input, PollFlags::OUT));
+            }
+            kinds.push(Kind::InputRoom);
+        }
+        for (stream, kind) in [(&streams.output, Kind::Output), (&streams.errors, Kind::Errors)] {
+            if let Some(stream) = stream {
+                wanted.push(PollFd::new(stream, PollFlags::IN));
+                kinds.push(kind);
+            }
+        }
+        // Once the program has ended, only what is there already is passed on: a process that it left behind
+        // may hold the pipes open for ever.
+        let no_wait = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+        match poll(&mut wanted, outcome.as_ref().map(|_| &no_wait)) {
+            Ok(0) if outcome.is_some() => break,
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<(Kind, PollFlags)> =
+            kinds.into_iter().zip(&wanted).map(|(kind, fd)| (kind, fd.revents())).collect();
+        for (kind, events) in ready.into_iter().filter(|(_, events)| !events.is_empty()) {
+            match kind {
+                Kind::Signal => pass_signals(&inbox, session)?,
+                Kind::Word => outcome = hear(session.connection)?,
+                Kind::Stdin => match rustix::io::read(io::stdin(), &mut buffer) {
+                    Ok(0) => ending = true,
+                    Ok(length) => {
+                        if keys.see(buffer.get(..length).unwrap_or_default(), &mut pending) {
+                            return Ok(Outcome::Detached);
+                        }
+                        flush(&mut streams.input, &mut pending);
+                    }
+                    Err(Errno::INTR | Errno::AGAIN) => {}
+                    // A terminal that has gone, or one that we may not read in the background.
+                    Err(_) => ending = true,
+                },
+                Kind::InputRoom if events.contains(PollFlags::ERR) => {
+                    streams.input = None;
+                    pending.clear();
+                }
+                Kind::InputRoom => flush(&mut streams.input, &mut pending),
+                Kind::Output => copy(&mut streams.output, &mut buffer, &io::stdout().as_fd()),
+                Kind::Errors => copy(&mut streams.errors, &mut buffer, &io::stderr().as_fd()),
+            }
+        }
+    }
+    Ok(outcome.unwrap_or(Outcome::Lost))
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Signal,
+    Word,
+    Stdin,
+    InputRoom,
+    Output,
+    Errors,
+}
+
+fn pass_signals(inbox: &OwnedFd, session: &Session<'_>) -> io::Result<()> {
+    while let Some(signal) = signals::read(inbox)? {
+        if signal != WINDOW_CHANGED {
+            // If it cannot be sent, the supervisor has ended, which the connection tells next.
+            let _ = session.connection.send(&Request::Signal(signal), &[]);
+            continue;
+        }
+        let size = terminal::size();
+        match session.resize {
+            Resize::No => {}
+            Resize::Container => {
+                let request = Request::Resize { rows: size.rows, columns: size.columns };
+                let _ = session.connection.send(&request, &[]);
+            }
+            Resize::Own(own) => {
+                let size = rustix::termios::Winsize {
+                    ws_row: size.rows,
+                    ws_col: size.columns,
+                    ws_xpixel: 0,
+                    ws_ypixel: 0,
+                };
+                let _ = rustix::termios::tcsetwinsize(own, size);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the supervisor says; answers to signals and sizes need no attention.
+fn hear(connection: &Connection) -> io::Result<Option<Outcome>> {
+    Ok(match connection.receive()? {
+        Some((Reply::Ended(status), _)) => Some(Outcome::Ended(status.exit_code)),
+        Some((Reply::ExecEnded(code), _)) => Some(Outcome::Ended(code)),
+        Some(_) => None,
+        None => Some(Outcome::Lost),
+    })
+}
+
+/// Writes what the container takes.
+fn flush(input: &mut Option<OwnedFd>, pending: &mut Vec<u8>) {
+    let mut taken = 0;
+    while let (Some(fd), Some(rest)) = (&*input, pending.get(taken..).filter(|rest| !rest.is_empty())) {
+        match rustix::io::write(fd, rest) {
+            Ok(length) => taken += length,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(_) => {
+                *input = None;
+                pending.clear();
+                return;
+            }
+        }
+    }
+    pending.drain(..taken);
+}
+
+/// Reads once and writes all of it; a stream that has ended, or that nobody reads any more, is closed.
+fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) {
+    let Some(fd) = &*from else { return };
+    let length = match rustix::io::read(fd, &mut *buffer) {
+        Ok(0) => {
+            *from = None;
+            return;
+        }
+        Ok(length) => length,
+        Err(Errno::INTR | Errno::AGAIN) => return,
+        Err(_) => {
+            *from = None;
+            return;
+        }
+    };
+    let mut rest = buffer.get(..length).unwrap_or_default();
+    while !rest.is_empty() {
+        match rustix::io::write(to, rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            // Somebody gave us a non-blocking terminal or pipe.
+            Err(Errno::AGAIN) => {
+                let _ = poll(&mut [PollFd::from_borrowed_fd(*to, PollFlags::OUT)], None);
+            }
+            Err(_) => {
+                *from = None;
+                return;
+            }
+        }
+    }
+}
+
+/// Finds the keys that detach in what the user types. What could be their beginning is held back until it is
+/// known not to be.
+struct DetachKeys {
+    keys: Vec<u8>,
+    seen: usize,
+}
+
+impl DetachKeys {
+    fn new(keys: &[u8]) -> DetachKeys {
+        DetachKeys { keys: keys.to_vec(), seen: 0 }
+    }
+
+    /// Adds what passes to `out`. `true`: the keys were typed.
+    fn see(&mut self, typed: &[u8], out: &mut Vec<u8>) -> bool {
+        if self.keys.is_empty() {
+            out.extend_from_slice(typed);
+            return false;
+        }
+        for byte in typed {
+            if self.keys.get(self.seen) == Some(byte) {
+                self.seen += 1;
+                if self.seen == self.keys.len() {
+                    return true;
+                }
+                continue;
+            }
+            out.extend_from_slice(self.keys.get(..self.seen).unwrap_or_default());
+            self.seen = usize::from(self.keys.first() == Some(byte));
+            if self.seen == 0 {
+                out.push(*byte);
+            } else if self.keys.len() == 1 {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Reads `ctrl-p,ctrl-q` and the like, as Docker's `--detach-keys`.
+pub(crate) fn parse_detach_keys(text: &str) -> Result<Vec<u8>, String> {
+    text.split(',')
+        .map(|key| {
+            let bad = || format!("invalid detach keys ({text}): {key:?} is not a key: write a letter or ctrl- and a letter or one of @ [ \\ ] ^ _");
+            match key.as_bytes() {
+                [one] if one.is_ascii() => Ok(*one),
+                [b'c', b't', b'r', b'l', b'-', letter] => match letter {
+                    b'a'..=b'z' => Ok(letter - b'a' + 1),
+                    b'@' => Ok(0),
+                    b'[' | b'\\' | b']' | b'^' | b'_' => Ok(letter - b'@'),
+                    _ => Err(bad()),
+                },
+                b"DEL" => Ok(127),
+                _ => Err(bad()),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DetachKeys, parse_detach_keys};
+
+    #[test]
+    fn keys_are_found_across_reads_and_held_back_bytes_are_not_lost() {
+        let mut keys = DetachKeys::new(&[16, 17]);
+        let mut out = Vec::new();
+        assert!(!keys.see(b"ab\x10", &mut out));
+        assert_eq!(out, b"ab");
+        assert!(!keys.see(b"c\x10\x10", &mut out));
+        assert_eq!(out, b"ab\x10c\x10");
+        assert!(keys.see(b"\x11", &mut out));
+    }
+
+    #[test]
+    fn keys_are_written_as_docker_writes_them() {
+        assert_eq!(parse_detach_keys("ctrl-p,ctrl-q"), Ok(vec![16, 17]));
+        assert_eq!(parse_detach_keys("a,ctrl-\\"), Ok(vec![b'a', 28]));
+        for bad in ["", "ctrl-", "ctrl-1", "ab", "a,,b"] {
+            assert!(parse_detach_keys(bad).is_err(), "{bad}");
+        }
+    }
+}
