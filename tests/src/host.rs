@@ -253,7 +253,11 @@ fn helper() -> PathBuf {
 }
 
 /// The folder that holds the executables under test.
-fn executables() -> PathBuf {
+///
+/// # Panics
+/// When they are not built.
+#[must_use]
+pub fn executables() -> PathBuf {
     let named = std::env::var_os("BULKHEAD_BIN").map(PathBuf::from);
     let bulkhead = named.unwrap_or_else(|| built().join("release/bulkhead"));
     assert!(bulkhead.is_file(), "{} is not built: run `make build` first", bulkhead.display());

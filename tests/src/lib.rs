@@ -27,6 +27,7 @@ pub mod images;
 pub mod leftovers;
 pub mod pty;
 pub mod skip;
+pub mod vm;
 pub mod wait;
 
 pub use command::{Cmd, Output};

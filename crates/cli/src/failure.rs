@@ -20,6 +20,25 @@ impl Failure {
     }
 }
 
+/// Says something on stderr. What a name or an archive holds must not drive the terminal: control characters are
+/// shown, not sent.
+pub(crate) fn complain(message: &str) {
+    eprintln!("bulkhead: {}", printable(message));
+}
+
+/// The text with its control characters (but for line ends and tabs) written out.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() && !matches!(letter, '\n' | '\t') {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
 impl From<bulkhead_engine::Error> for Failure {
     fn from(error: bulkhead_engine::Error) -> Failure {
         Failure::new(error.to_string())

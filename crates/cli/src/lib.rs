@@ -15,6 +15,7 @@ pub mod output;
 mod streams;
 pub mod template;
 mod terminal;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,12 +68,7 @@ pub fn run() -> ExitCode {
     let started = std::time::Instant::now();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no failures. Everything else is Docker's 125.
-            let failed = error.use_stderr();
-            let _ = error.print();
-            return ExitCode::from(if failed { 125 } else { 0 });
-        }
+        Err(error) => return usage::explain(&error),
     };
     let usual = Roots::system();
     let roots = Roots { root: cli.root.unwrap_or(usual.root), state: cli.state.unwrap_or(usual.state) };
@@ -86,7 +82,7 @@ pub fn run() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("bulkhead: {}", failure.message);
+                failure::complain(&failure.message);
             }
             ExitCode::from(failure.code)
         }

@@ -63,6 +63,8 @@ pub(crate) enum Outcome {
     Ended(i32),
     /// The user typed the keys that detach.
     Detached,
+    /// Nobody reads our standard output any more: a pipe's reader has gone.
+    Unread,
     /// The supervisor ended without a word.
     Lost,
 }
@@ -167,8 +169,13 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
                     pending.clear();
                 }
                 Kind::InputRoom => flush(&mut streams.input, &mut pending),
-                Kind::Output => copy(&mut streams.output, &mut buffer, &io::stdout().as_fd()),
-                Kind::Errors => copy(&mut streams.errors, &mut buffer, &io::stderr().as_fd()),
+                Kind::Output => {
+                    if !copy(&mut streams.output, &mut buffer, &io::stdout().as_fd()) {
+                        return Ok(Outcome::Unread);
+                    }
+                }
+                // Errors that nobody reads are no reason to stop.
+                Kind::Errors => drop(copy(&mut streams.errors, &mut buffer, &io::stderr().as_fd())),
             }
         }
     }
@@ -241,19 +248,20 @@ fn flush(input: &mut Option<OwnedFd>, pending: &mut Vec<u8>) {
     pending.drain(..taken);
 }
 
-/// Reads once and writes all of it; a stream that has ended, or that nobody reads any more, is closed.
-fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) {
-    let Some(fd) = &*from else { return };
+/// Reads once and writes all of it; a stream that has ended, or that nobody reads any more, is closed. `false`:
+/// nobody reads it any more.
+fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) -> bool {
+    let Some(fd) = &*from else { return true };
     let length = match rustix::io::read(fd, &mut *buffer) {
         Ok(0) => {
             *from = None;
-            return;
+            return true;
         }
         Ok(length) => length,
-        Err(Errno::INTR | Errno::AGAIN) => return,
+        Err(Errno::INTR | Errno::AGAIN) => return true,
         Err(_) => {
             *from = None;
-            return;
+            return true;
         }
     };
     let mut rest = buffer.get(..length).unwrap_or_default();
@@ -267,10 +275,11 @@ fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) {
             }
             Err(_) => {
                 *from = None;
-                return;
+                return false;
             }
         }
     }
+    true
 }
 
 /// Finds the keys that detach in what the user types. What could be their beginning is held back until it is

@@ -29,7 +29,7 @@ pub enum Error {
     #[error("{0}")]
     Network(#[from] bulkhead_network::Error),
     /// The store's database could not be read or written.
-    #[error("cannot use the store's database: {0}")]
+    #[error("{}", of_store(.0))]
     Store(#[from] rusqlite::Error),
     /// A system call failed.
     #[error("cannot {doing}: {why}", why = bulkhead_isolation::describe(.source))]
@@ -42,6 +42,22 @@ pub enum Error {
     /// What is on disk cannot be understood.
     #[error("{0}")]
     Corrupt(String),
+}
+
+/// SQLite's words, but for what people can do something about.
+fn of_store(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => {
+            "cannot write the store's database: no space left on its disk".into()
+        }
+        Some(rusqlite::ErrorCode::ReadOnly) => {
+            "cannot write the store's database: its disk is read-only".into()
+        }
+        Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            "cannot use the store's database: other commands have held it for 30 seconds".into()
+        }
+        _ => format!("cannot use the store's database: {error}"),
+    }
 }
 
 /// What the engine's functions give.

@@ -9,17 +9,17 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use bulkhead_image::ContainerConfig;
+use bulkhead_image::{ContainerConfig, Reference};
 use bulkhead_isolation::rootfs::Layer;
 use rustix::fs::{XattrFlags, setxattr};
 
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 
-/// Its name; an image that somebody tagged `host` comes first.
+/// Its name.
 pub(crate) const NAME: &str = "host";
 
 /// Folders of the container's own over the machine's: path, mode, and whether the machine's content is hidden.
-const FOLDERS: [(&str, u32, bool); 15] = [
+const FOLDERS: [(&str, u32, bool); 24] = [
     ("boot", 0o755, true),
     ("etc", 0o755, false),
     ("home", 0o755, true),
@@ -31,11 +31,28 @@ const FOLDERS: [(&str, u32, bool); 15] = [
     ("srv", 0o755, true),
     ("tmp", 0o1777, true),
     ("usr", 0o755, false),
+    ("usr/bin", 0o755, false),
+    ("usr/include", 0o755, false),
+    ("usr/lib", 0o755, false),
     ("usr/local", 0o755, false),
+    ("usr/local/bin", 0o755, false),
+    ("usr/local/lib", 0o755, false),
+    ("usr/sbin", 0o755, false),
+    ("usr/share", 0o755, false),
     ("var", 0o755, false),
     ("var/tmp", 0o1777, true),
+    ("var/cache", 0o755, false),
     ("var/lib", 0o755, false),
+    ("var/log", 0o755, false),
 ];
+
+/// Nothing else can have its name.
+pub(crate) fn refuse_name(reference: &Reference) -> Result<()> {
+    if reference.familiar() == "host:latest" {
+        return Err(Error::Conflict("the name host is that of the built-in image: choose another".into()));
+    }
+    Ok(())
+}
 
 /// What its containers start with.
 pub(crate) fn config() -> ContainerConfig {

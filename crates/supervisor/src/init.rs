@@ -2,9 +2,11 @@
 //! and reaps orphans, which a program that does not know itself to be PID 1 would leave as zombies.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
+use bulkhead_sys::process::{CloneArgs, Cloned, clone3};
 use bulkhead_sys::signals;
 use rustix::process::{WaitOptions, wait};
 
@@ -23,26 +25,22 @@ pub fn run_as_init(mut args: Vec<OsString>) -> ExitCode {
         eprintln!("docker-init: cannot receive signals");
         return ExitCode::from(125);
     };
-    // A process group of its own, in the terminal's foreground, so that ^C reaches it once and not twice.
-    let child = match Command::new(&program).args(args).process_group(0).spawn() {
-        Ok(child) => child,
+    let child = match clone3(&CloneArgs::default()) {
+        Ok(Cloned::Parent { pidfd, pid }) => (pidfd, rustix::process::Pid::from_raw(pid)),
+        Ok(Cloned::Child) => return become_program(&program, args),
         Err(error) => {
-            eprintln!("docker-init: exec {}: {error}", program.display());
-            let missing = error.kind() == std::io::ErrorKind::NotFound;
-            return ExitCode::from(if missing { 127 } else { 126 });
+            eprintln!("docker-init: cannot make a process: {error}");
+            return ExitCode::from(125);
         }
     };
-    let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) else {
-        return ExitCode::from(125);
-    };
-    // Without a terminal there is no foreground to give.
-    let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), pid);
+    let (child, Some(pid)) = child else { return ExitCode::from(125) };
     loop {
         let mut wanted = [rustix::event::PollFd::new(&inbox, rustix::event::PollFlags::IN)];
         let _ = rustix::event::poll(&mut wanted, None);
         while let Ok(Some(signal)) = signals::read(&inbox) {
             if signal != 17 {
-                let _ = pass_on(pid, signal);
+                // It may have ended this moment; then it is reaped below.
+                let _ = bulkhead_sys::pidfd::send_signal(child.as_fd(), signal);
             }
         }
         while let Ok(Some((ended, status))) = wait(WaitOptions::NOHANG) {
@@ -54,8 +52,14 @@ pub fn run_as_init(mut args: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn pass_on(pid: rustix::process::Pid, signal: i32) -> std::io::Result<()> {
-    use std::os::fd::AsFd;
-    let child = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-    bulkhead_sys::pidfd::send_signal(child.as_fd(), signal)
+/// In the child: a process group of its own, in the terminal's foreground, so that ^C reaches the program once and
+/// not twice; then the program.
+fn become_program(program: &OsString, args: impl Iterator<Item = OsString>) -> ExitCode {
+    let _ = rustix::process::setpgid(None, None);
+    // Without a terminal there is no foreground to take.
+    let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), rustix::process::getpid());
+    signals::reset();
+    let error = Command::new(program).args(args).exec();
+    eprintln!("docker-init: exec {}: {error}", program.display());
+    ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
 }

@@ -12,7 +12,7 @@ use bulkhead_isolation::trace::Trace;
 use bulkhead_isolation::{Error, Result, Step, cgroups};
 use bulkhead_sys::pidfd::{self, Ended};
 use bulkhead_sys::{channel, memory, signals};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -208,19 +208,20 @@ impl Life {
     /// The loop. Gives the command to execute last, if any.
     fn run(&mut self) -> Option<Vec<String>> {
         while !(self.ended && !self.attachments.iter().any(Attachment::waits)) {
-            let ready = self.wait_for_something();
+            let ready = self.wait_for_something(None);
             for event in ready {
                 self.handle(event);
             }
             self.attachments.retain(|attachment| !attachment.is_over());
         }
+        self.answer_the_last();
         self.clean_up();
         let owner_is_here = self.clients.iter().any(|client| client.number == 0);
         self.finish.take().filter(|_| !owner_is_here)
     }
 
     /// Sleeps until there is something to do: no timer ever wakes an idle supervisor.
-    fn wait_for_something(&self) -> Vec<Event> {
+    fn wait_for_something(&self, timeout: Option<&Timespec>) -> Vec<Event> {
         let mut wanted: Vec<PollFd<'_>> = Vec::new();
         let mut events: Vec<Event> = Vec::new();
         let mut want = |fd, flags: PollFlags, event: Event| {
@@ -257,7 +258,7 @@ impl Life {
                 want(terminal.as_fd(), PollFlags::IN, Event::Unread(index));
             }
         }
-        match poll(&mut wanted, None) {
+        match poll(&mut wanted, timeout) {
             Ok(_) => {
                 let ready = wanted.iter().map(|fd| !fd.revents().is_empty());
                 events.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|(event, _)| event).collect()
@@ -383,6 +384,21 @@ impl Life {
                 if sink.as_ref().is_some_and(|sink| !sink.waits()) {
                     *sink = None;
                 }
+            }
+        }
+    }
+
+    /// Answers what was asked while the container ended, so that nobody who was heard is left without an answer.
+    fn answer_the_last(&mut self) {
+        for _ in 0..64 {
+            let asked = self.wait_for_something(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+            let asked: Vec<Event> =
+                asked.into_iter().filter(|e| matches!(e, Event::Connection | Event::Message(_))).collect();
+            if asked.is_empty() {
+                return;
+            }
+            for event in asked {
+                self.handle(event);
             }
         }
     }

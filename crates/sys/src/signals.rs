@@ -53,11 +53,14 @@ pub fn read(descriptor: &OwnedFd) -> io::Result<Option<i32>> {
 /// Gives every signal its default action and unblocks all: what an executed program expects. (Ignored
 /// signals stay ignored across execve, and Rust's runtime ignores SIGPIPE.)
 pub fn reset() {
-    // SAFETY: SIG_DFL is a valid disposition for every signal; the kernel refuses KILL, STOP and numbers
-    // that the C library keeps for itself, which is as it should be. The mask set is empty.
+    // The kernel's struct sigaction, all zero: SIG_DFL, no flags, an empty mask. The C library's own call would
+    // leave out the two signals that it keeps for itself, which a parent may have left ignored.
+    let default = [0u64; 4];
+    // SAFETY: `default` is as large as the kernel's structure (four words) and outlives the calls; KILL and STOP
+    // are refused by the kernel, as it should be. The mask set is empty.
     unsafe {
         for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u64>(), 8);
         }
         let empty = set_of(&[]);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut());

@@ -25,7 +25,7 @@ fn a_cgroup_cannot_be_made_or_left() {
     let host = Host::new("proc-cgroup").with_busybox();
     let attack = "d=/sys/fs/cgroup/pids; [ -d $d ] || d=/sys/fs/cgroup; mkdir $d/mine && rmdir $d/mine";
     sh(&host, &["--privileged"], "busybox", attack).run().succeeds();
-    sh(&host, &[], "busybox", attack).run().ends_with(1).shows("Read-only file system");
+    sh(&host, &[], "busybox", attack).run().ends_with(1).says("Read-only file system");
     host.finish_clean();
 }
 

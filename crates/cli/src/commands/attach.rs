@@ -6,7 +6,7 @@ use super::Done;
 use super::run::{check_terminal, finish};
 use crate::Context;
 use crate::failure::Failure;
-use crate::streams::{Resize, Session, Streams, parse_detach_keys, pump};
+use crate::streams::{Outcome, Resize, Session, Streams, parse_detach_keys, pump};
 use crate::terminal::{self, Raw};
 
 /// Attach to a running container's streams
@@ -52,6 +52,9 @@ impl Attach {
         };
         let outcome = pump(ours, &session)?;
         drop(raw);
+        if outcome == Outcome::Detached {
+            eprintln!("read escape sequence");
+        }
         finish(&mut engine, &container, outcome)
     }
 }

@@ -24,7 +24,8 @@ pub struct Create {
 impl Create {
     pub(super) fn run(self, context: &Context) -> Done {
         let mut engine = context.engine().map_err(|failure| failure.code(125))?;
-        let created = create(&mut engine, &self.flags, false)?;
+        // Docker: what the engine refuses is 1 here, and 125 from `run`.
+        let created = create(&mut engine, &self.flags, false).map_err(|failure| failure.code(1))?;
         warn(&created.warnings);
         println!("{}", created.container.id);
         Ok(0)

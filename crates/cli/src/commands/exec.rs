@@ -101,7 +101,11 @@ impl Exec {
         context.lap("ended", context.started.elapsed().as_micros());
         match outcome {
             Outcome::Ended(code) => Ok(u8::try_from(code).unwrap_or(255)),
-            Outcome::Detached => Ok(0),
+            Outcome::Detached => {
+                eprintln!("read escape sequence");
+                Ok(0)
+            }
+            Outcome::Unread => Ok(141),
             Outcome::Lost => {
                 Err(Failure::new(format!("container {} has ended, and the program with it", container.name))
                     .code(137))

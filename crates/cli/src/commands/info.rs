@@ -2,7 +2,7 @@
 
 use super::Done;
 use crate::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, printable};
 use crate::output::inspect::print_object;
 use crate::output::units::bytes_size;
 use crate::template::{Shape, Type};
@@ -51,7 +51,7 @@ impl Info {
         println!("Name: {}", text(&info.name));
         println!("Root Dir: {}", text(&info.docker_root_dir));
         for warning in info.warnings.iter().flatten() {
-            eprintln!("WARNING: {warning}");
+            eprintln!("WARNING: {}", printable(warning));
         }
         Ok(0)
     }

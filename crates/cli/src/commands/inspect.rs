@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Done;
 use crate::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, complain};
 use crate::output::inspect::print_inspect;
 use crate::template::{Shape, Type};
 
@@ -86,7 +86,7 @@ impl Inspect {
         };
         shown.map_err(|error| Failure::new(error.to_string()))?;
         for message in &missing {
-            eprintln!("bulkhead: {message}");
+            complain(message);
         }
         Ok(u8::from(!missing.is_empty()))
     }

@@ -26,7 +26,7 @@ mod wait;
 use clap::Subcommand;
 
 use crate::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, complain, printable};
 
 /// What a command gives: an exit code, or the reason why it failed.
 type Done = Result<u8, Failure>;
@@ -121,7 +121,7 @@ fn for_each(names: &[String], mut work: impl FnMut(&str) -> Result<(), Failure>)
         match work(name) {
             Ok(()) => println!("{name}"),
             Err(failure) => {
-                eprintln!("bulkhead: {}", failure.message);
+                complain(&failure.message);
                 code = failure.code;
             }
         }
@@ -137,6 +137,6 @@ fn shown(result: Result<(), impl std::fmt::Display>) -> Result<(), Failure> {
 /// Shows warnings as Docker does.
 fn warn(warnings: &[String]) {
     for warning in warnings {
-        eprintln!("WARNING: {warning}");
+        eprintln!("WARNING: {}", printable(warning));
     }
 }

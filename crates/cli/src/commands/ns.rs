@@ -44,6 +44,9 @@ impl Ns {
         let mut out = std::io::stdout().lock();
         match self.format.as_deref() {
             None | Some("" | "table") => out.write_all(align(&table(&all)).as_bytes())?,
+            Some(format) if format != "json" && !format.contains("{{") => {
+                return Err(Failure::new(format!("unknown format {format:?}: table, json or a Go template")));
+            }
             Some(format) => {
                 for one in &all {
                     let kind = Type { name: "Namespaces", shapes: &[("Namespaces", Shape::List)] };

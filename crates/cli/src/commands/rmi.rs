@@ -4,6 +4,7 @@ use bulkhead_engine::commands::images::Removed;
 
 use super::Done;
 use crate::Context;
+use crate::failure::complain;
 
 /// Remove images
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ impl Rmi {
                     }
                 }
                 Err(error) => {
-                    eprintln!("bulkhead: {error}");
+                    complain(&error.to_string());
                     code = 1;
                 }
             }

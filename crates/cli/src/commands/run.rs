@@ -102,6 +102,8 @@ pub(super) fn check_terminal(tty: bool, wanted: Attach) -> Result<(), Failure> {
 pub(super) fn finish(engine: &mut Engine, container: &Container, outcome: Outcome) -> Done {
     let code = match outcome {
         Outcome::Detached => return Ok(0),
+        // As Docker: the container goes on; its output is in its log.
+        Outcome::Unread => return Ok(141),
         Outcome::Ended(code) => code,
         // The supervisor was killed: the container's state, looked at now, says the rest.
         Outcome::Lost => engine.wait(container)?,

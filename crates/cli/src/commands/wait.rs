@@ -2,6 +2,7 @@
 
 use super::Done;
 use crate::Context;
+use crate::failure::complain;
 
 /// Wait for containers to end, and print their exit codes
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,7 @@ impl Wait {
             match engine.container(name).and_then(|container| engine.wait(&container)) {
                 Ok(ended) => println!("{ended}"),
                 Err(error) => {
-                    eprintln!("bulkhead: {error}");
+                    complain(&error.to_string());
                     code = 1;
                 }
             }

@@ -44,10 +44,9 @@ impl Engine {
         let image = self.image_of(&wanted_image)?;
         merge::merge(&mut request, &image.config)?;
         let id = id::random();
-        self.name_itself(&mut request, &id)?;
-        let mut host = request.host_config.take().unwrap_or_default();
+        let mut host = request.host_config.clone().unwrap_or_default();
         namespaces::check(&request, &host)?;
-        request.host_config = Some(host.clone());
+        self.name_itself(&mut request, &id)?;
         let wanted = binds::read(&request)?;
         check_sources(&wanted)?;
         binds::settle(&mut host, &wanted);

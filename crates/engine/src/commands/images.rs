@@ -34,11 +34,11 @@ impl Engine {
         if wanted.is_empty() {
             return Err(Error::Invalid("no image was named".into()));
         }
+        if wanted == host_image::NAME {
+            return Ok(Chosen { id: host_image::NAME.into(), config: host_image::config() });
+        }
         match images::find(self.store.read(), wanted) {
             Ok(image) => Ok(Chosen { id: image.id, config: image.config }),
-            Err(Error::NotFound { .. }) if wanted == host_image::NAME => {
-                Ok(Chosen { id: host_image::NAME.into(), config: host_image::config() })
-            }
             // A name that could be none says so; one that could be says how it looks in full.
             Err(Error::NotFound { kind, name }) => match Reference::parse(&name) {
                 Ok(reference) => Err(Error::NotFound { kind, name: reference.familiar() }),

@@ -5,9 +5,9 @@ use std::io::Read;
 use bulkhead_image::{ImportOptions, Loaded, Progress, Reference};
 
 use super::create::now_nanoseconds;
-use crate::Engine;
 use crate::error::{Error, Result};
 use crate::store::images;
+use crate::{Engine, host_image};
 
 impl Engine {
     /// Takes in all images of an archive (docker-archive or OCI layout). They appear together, when all of them
@@ -33,6 +33,9 @@ impl Engine {
         let reference = name.map(Reference::parse).transpose()?;
         if reference.as_ref().is_some_and(|reference| reference.digest().is_some()) {
             return Err(Error::Invalid("cannot import digest reference".into()));
+        }
+        if let Some(reference) = &reference {
+            host_image::refuse_name(reference)?;
         }
         let store = self.image_store()?;
         store.clean()?;

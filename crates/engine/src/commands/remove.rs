@@ -26,8 +26,11 @@ impl Engine {
                     }
                 )));
             }
-            self.kill(container, 9)?;
-            self.wait(container)?;
+            match self.kill(container, 9) {
+                Ok(()) | Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+            // That it has ended shows in its lock, which its supervisor holds until then.
         }
         let lock = self.lock_soon(container)?;
         self.remove_locked(container, with_volumes, lock)

@@ -2,9 +2,9 @@
 
 use bulkhead_image::Reference;
 
-use crate::Engine;
 use crate::error::{Error, Result};
 use crate::store::images;
+use crate::{Engine, host_image};
 
 impl Engine {
     /// Points `name` at the image `wanted`.
@@ -17,6 +17,7 @@ impl Engine {
         if reference.digest().is_some() {
             return Err(Error::Invalid("refusing to create a tag with a digest reference".into()));
         }
+        host_image::refuse_name(&reference)?;
         self.store.write(|transaction| images::tag(transaction, &reference, &image.id))
     }
 }

@@ -28,7 +28,11 @@ impl Engine {
                     // It ended between the look and the question, or its supervisor was killed.
                     _ => match self.condition(container) {
                         Ok(Condition::Exited(status)) => Ok(status.exit_code),
-                        Ok(_) => Err(Error::Corrupt("the container's supervisor does not answer".into())),
+                        // It removed itself at its end.
+                        Ok(Condition::Created) => Err(Error::no_container(&container.name)),
+                        Ok(Condition::Running(_)) => {
+                            Err(Error::Corrupt("the container's supervisor does not answer".into()))
+                        }
                         Err(error) => Err(error),
                     },
                 }

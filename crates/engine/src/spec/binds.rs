@@ -181,6 +181,11 @@ fn from_mount(mount: &Mount) -> Result<Wanted> {
     let mut propagation = None;
     let source = match mount.typ {
         Some(MountType::BIND) => {
+            if source.is_empty() {
+                return Err(Error::Invalid(
+                    "invalid mount config for type \"bind\": field Source must not be empty".into(),
+                ));
+            }
             if !source.starts_with('/') {
                 return Err(Error::Invalid(format!(
                     "invalid mount config for type \"bind\": invalid mount path: {source:?} mount path must be absolute"

@@ -25,7 +25,7 @@ pub(crate) fn plan(
 ) -> Result<Vec<Mount>> {
     let wanted = binds::read(&container.config)?;
     let mut all = kernel_s(host, around, security)?;
-    all.extend(own_files(&around.files)?);
+    all.extend(own_files(&around.files, host.readonly_rootfs.unwrap_or(false))?);
     if host.init == Some(true) {
         all.push(engine_file(around.init, "/sbin/docker-init", true)?);
     }
@@ -66,7 +66,10 @@ fn kernel_s(host: &HostConfig, around: &Surroundings<'_>, security: &Security) -
         }
         Mode::Nothing => {}
         Mode::Own => {
-            let size = host.shm_size.filter(|size| *size > 0).unwrap_or(SHM_SIZE);
+            let size = host.shm_size.filter(|size| *size != 0).unwrap_or(SHM_SIZE);
+            if !(0..1 << 50).contains(&size) {
+                return Err(Error::Invalid(format!("invalid size of /dev/shm: {size} bytes")));
+            }
             let options = vec![("mode".into(), "1777".into()), ("size".into(), size.to_string())];
             all.push(new(shm, Source::Tmpfs { options, copy_up: false }, inert));
         }
@@ -85,10 +88,10 @@ fn engine_file(path: &Path, target: &str, readonly: bool) -> Result<Mount> {
     Ok(new(target, source, Attributes { readonly, ..Attributes::default() }))
 }
 
-fn own_files(folder: &Path) -> Result<Vec<Mount>> {
+fn own_files(folder: &Path, readonly: bool) -> Result<Vec<Mount>> {
     ["resolv.conf", "hostname", "hosts"]
         .iter()
-        .map(|name| engine_file(&folder.join(name), &format!("/etc/{name}"), false))
+        .map(|name| engine_file(&folder.join(name), &format!("/etc/{name}"), readonly))
         .collect()
 }
 

@@ -44,6 +44,9 @@ fn mode(kind: &str, given: Option<&String>, own: &[&str]) -> Result<Mode> {
         None if given == "host" => Ok(Mode::Host),
         None if given == "none" && kind != "pid" && kind != "uts" => Ok(Mode::Nothing),
         Some(("container", name)) if !name.is_empty() => Ok(Mode::Container(name.to_owned())),
+        None if kind == "network" => Err(Error::Invalid(format!(
+            "network {given} not found: this version of bulkhead has bridge, none and host"
+        ))),
         _ => Err(Error::Invalid(format!(
             "invalid {kind} mode {given:?}: {} host or container:NAME",
             own.join(", ")
