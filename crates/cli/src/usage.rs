@@ -36,7 +36,9 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             match flag.starts_with("--") || !flag.starts_with('-') {
                 true if !flag.starts_with('-') => (format!("{name} does not take {flag:?}"), 1),
                 true => (format!("unknown flag: {flag}{hint}"), 125),
-                false => (format!("unknown shorthand flag: {:?}{hint}", flag.trim_start_matches('-')), 125),
+                false => {
+                    (format!("unknown shorthand flag: '{}' in {flag}{hint}", flag.trim_start_matches('-')), 125)
+                }
             }
         }
         ErrorKind::MissingRequiredArgument => {
@@ -65,6 +67,6 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
 /// The command that the line names.
 fn command_of_line() -> Option<Command> {
     let all = Cli::command();
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
     words.iter().find_map(|word| all.find_subcommand(word).cloned())
 }

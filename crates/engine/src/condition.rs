@@ -113,15 +113,8 @@ impl Engine {
     /// lives. `None`: somebody holds it.
     pub(crate) fn lock(&self, container: &Container) -> Result<Option<OwnedFd>> {
         let folder = self.roots.container(&container.id);
-        let fd = match open(&folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(fd) => fd,
-            Err(Errno::NOENT) => {
-                self.make_folders(&container.id)?;
-                open(&folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                    .doing(|| format!("open {}", folder.display()))?
-            }
-            Err(error) => return Err(error).doing(|| format!("open {}", folder.display())),
-        };
+        let fd = open(&folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .doing(|| format!("open {}", folder.display()))?;
         match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(fd)),
             Err(Errno::WOULDBLOCK) => Ok(None),

@@ -27,8 +27,15 @@ impl Engine {
                 Ok(Condition::Created | Condition::Exited(_)) => true,
                 Ok(Condition::Running(_)) | Err(_) => false,
             };
-            if over && let Some(lock) = self.lock(&container)? {
-                let _ = self.remove_locked(&container, true, lock);
+            if !over {
+                continue;
+            }
+            match self.lock(&container) {
+                Ok(Some(lock)) => drop(self.remove_locked(&container, true, Some(lock))),
+                // Somebody else is at it.
+                Ok(None) => {}
+                // Its folder has gone already.
+                Err(_) => drop(self.remove_locked(&container, true, None)),
             }
         }
         self.empty_trash();

@@ -207,7 +207,7 @@ impl Life {
 
     /// The loop. Gives the command to execute last, if any.
     fn run(&mut self) -> Option<Vec<String>> {
-        while !(self.ended && !self.attachments.iter().any(Attachment::waits)) {
+        while !self.ended || self.attachments.iter().any(Attachment::waits) {
             let ready = self.wait_for_something(None);
             for event in ready {
                 self.handle(event);

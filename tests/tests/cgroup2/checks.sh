@@ -1,7 +1,126 @@
 # What must hold on pure cgroup version 2; see main.rs. Each line of `report.sh`'s helpers is a check.
 . /report.sh
+groups=/sys/fs/cgroup/bulkhead
 
+run() {
+    bulkhead run --rm "$@"
+}
+# inside FLAG… SCRIPT: runs a shell script in a new container
+inside() {
+    flags=
+    while [ $# -gt 1 ]; do
+        flags="$flags $1"
+        shift
+    done
+    bulkhead run --rm $flags busybox sh -c "$1"
+}
+id_of() {
+    bulkhead inspect -f '{{.Id}}' "$1"
+}
+
+# The first steps.
 has 'info tells the version' 'Cgroup Version: 2' "$(bulkhead info 2>&1)"
 ends 'an image is loaded' 0 bulkhead load -i /images/busybox.tar
-prints 'run --rm prints' 'hello' bulkhead run --rm busybox echo hello
+prints 'run --rm prints' 'hello' run busybox echo hello
+prints 'a second run does too' 'again' run busybox echo again
+ends 'its exit code is passed on' 7 run busybox sh -c 'exit 7'
+ends 'no such program is 127' 127 run busybox nosuch
+prints 'what it writes is in its own layer' 'x' inside 'echo x >/root/f; cat /root/f; rm /bin/vi'
+prints 'and in no other' '' inside 'ls /root; test -e /bin/vi'
+
+# Limits, as the container itself reads them.
+prints 'memory.max' 67108864 inside -m=64m 'cat /sys/fs/cgroup/memory.max'
+prints 'memory.low' 33554432 inside --memory-reservation=32m 'cat /sys/fs/cgroup/memory.low'
+prints 'memory.swap.max' 33554432 inside -m=64m --memory-swap=96m 'cat /sys/fs/cgroup/memory.swap.max'
+prints 'as much swap as memory without --memory-swap' 67108864 inside -m=64m 'cat /sys/fs/cgroup/memory.swap.max'
+prints 'pids.max' 10 inside --pids-limit=10 'cat /sys/fs/cgroup/pids.max'
+prints 'pids.max holds' refused inside --pids-limit=5 \
+    'for i in 1 2 3 4 5 6 7; do sleep 3 & done 2>/dev/null || echo refused'
+prints 'cpu.max' '50000 100000' inside --cpus=0.5 'cat /sys/fs/cgroup/cpu.max'
+prints 'cpu.weight' 20 inside --cpu-shares=512 'cat /sys/fs/cgroup/cpu.weight'
+prints 'cpuset.cpus' '1 1' inside --cpuset-cpus=1 \
+    'echo $(cat /sys/fs/cgroup/cpuset.cpus; grep Cpus_allowed_list /proc/self/status | cut -f2)'
+prints 'io.max' "$(cat /sys/block/vda/dev) rbps=1048576 wbps=max riops=max wiops=max" \
+    inside --device-read-bps=/dev/vda:1m 'cat /sys/fs/cgroup/io.max'
+mkdir /sys/fs/cgroup/bare
+prints 'a parent that passes nothing down is made to' 67108864 \
+    inside --cgroup-parent=/bare -m=64m 'cat /sys/fs/cgroup/memory.max'
+rmdir /sys/fs/cgroup/bare
+ends 'and is left empty' 1 test -e /sys/fs/cgroup/bare
+
+# Out of memory.
+ends 'out of memory is 137' 137 bulkhead run --name oom -m 32m busybox dd if=/dev/zero of=/dev/null bs=200M count=1
+prints 'and told in inspect' 'true 137' bulkhead inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' oom
+ends 'killed otherwise' 0 bulkhead run -d --name killed -m 32m busybox sleep 1000
+ends 'kill' 0 bulkhead kill killed
+prints 'wait' 137 bulkhead wait killed
+prints 'is not told as that' 'false' bulkhead inspect -f '{{.State.OOMKilled}}' killed
+ends 'rm' 0 bulkhead rm oom killed
+
+# Devices: only the program that is attached to the group stands between root and the node.
+node='mknod /tmp/kmsg c 1 11 && dd if=/dev/null of=/tmp/kmsg'
+disk='mknod /tmp/disk b '$(tr : ' ' </sys/block/vda/dev)' && head -c1 /tmp/disk | wc -c'
+prints 'standard devices work' '4 4' inside 'echo x >/dev/null; echo $(head -c4 /dev/zero | wc -c; head -c4 /dev/urandom | wc -c)'
+ends 'a node of the kernel log may be made, not opened' 1 inside "$node"
+has 'since that is not permitted' 'Operation not permitted' "$said"
+said=$(inside "$disk" 2>&1)
+has 'nor a disk' 'Operation not permitted' "$said"
+ends 'with --privileged it may' 0 inside --privileged "$node"
+prints 'a disk too' 1 inside --privileged "$disk"
+ends 'with --device it may' 0 run --device /dev/kmsg busybox sh -c "$node"
+ends 'with a rule it may' 0 run --device-cgroup-rule 'c 1:11 rwm' busybox sh -c "$node"
+ends 'with a rule for reading alone it may not be written' 1 run --device-cgroup-rule 'c 1:11 r' busybox sh -c "$node"
+
+# A container that stays.
+ends 'run -d' 0 bulkhead run -d --name c1 busybox sleep 1000
+id=$(id_of c1)
+group=$groups/$id
+ends 'its group is there' 0 test -d "$group"
+prints 'with its first process and no other' 1 wc -l <"$group/cgroup.procs"
+prints 'the namespace shows its group as the root' '0::/' bulkhead exec c1 cat /proc/self/cgroup
+prints 'exec lands in the group' yes sh -c "
+    bulkhead exec -d c1 sleep 1001
+    until grep -q . /proc/[0-9]*/cmdline && pid=\$(pgrep -f '^sleep 1001') && [ -n \"\$pid\" ]; do sleep 0.1; done
+    grep -qx \$pid $group/cgroup.procs && echo yes"
+has 'the host sees it there' "0::/bulkhead/$id" "$(cat /proc/"$(pgrep -f '^sleep 1001')"/cgroup)"
+prints 'the mounted hierarchy is the group itself, read-only' 'cgroup.procs 30' bulkhead exec c1 sh -c \
+    'cd /sys/fs/cgroup; echo $(ls cgroup.procs) 30; ! mkdir x 2>/dev/null'
+ends 'devices are refused to exec too' 1 bulkhead exec c1 sh -c "$node"
+ends 'pause' 0 bulkhead pause c1
+prints 'freezes the group' '1 1' sh -c "echo \$(cat $group/cgroup.freeze) \$(sed -n 's/frozen //p' $group/cgroup.events)"
+prints 'and is told' paused bulkhead inspect -f '{{.State.Status}}' c1
+ends 'unpause' 0 bulkhead unpause c1
+prints 'thaws it' '0 0' sh -c "echo \$(cat $group/cgroup.freeze) \$(sed -n 's/frozen //p' $group/cgroup.events)"
+prints 'and it lives' lives bulkhead exec c1 echo lives
+
+# The network.
+address=$(bulkhead inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' c1)
+gateway=$(bulkhead inspect -f '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}' c1)
+has 'it has its address' "inet $address/" "$(bulkhead exec c1 ip -4 addr show dev eth0)"
+ends 'the gateway answers' 0 bulkhead exec c1 ping -c1 -W5 "$gateway"
+ends 'the host reaches it' 0 ping -c1 -W5 "$address"
+ends 'and so does a neighbour' 0 run busybox ping -c1 -W5 "$address"
+
+# Joining.
+bulkhead exec c1 sh -c 'echo $$ >/tmp/own'
+prints 'a joined container sees the processes of its donor' 2 run --pid=container:c1 busybox sh -c 'pgrep sleep | wc -l'
+ends 'joined, and there to stay' 0 bulkhead run -d --name guest --pid=container:c1 busybox sleep 1002
+ends 'it has a group of its own' 0 test -d "$groups/$(id_of guest)"
+ends 'the donor sees it' 0 bulkhead exec c1 pgrep -f '^sleep 1002'
+ends 'rm -f of the donor' 0 bulkhead rm -f c1
+ends 'removes its group' 1 test -e "$group"
+prints 'and the guest ends with it' 137 bulkhead wait guest
+ends 'rm of the guest' 0 bulkhead rm guest
+
+# This kernel's overlays take no detached mounts as layers, which ID-mapped ones are: they are attached first.
+prints 'the image host, seen through mapped IDs' '65534 /init' run host sh -c 'stat -c "%u %n" /init'
+prints 'is the same machine, and cannot be changed' 'written here' run host sh -c 'echo written here >/tmp/x; cat /tmp/x'
+ends 'nothing of that is on the machine' 1 test -e /tmp/x
+prints 'nor are its mounts' 0 grep -c overlay /proc/self/mountinfo
+
+# At the end.
+prints 'no container is left' '' bulkhead ps -aq
+prints 'no group is left' '' find $groups -mindepth 1 -type d
+prints 'no supervisor is left' '' pgrep -x bulkhead-superv
+prints 'no link of a container is left' '' sh -c "ls /sys/class/net | grep -v -e lo -e bulkhead -e bridge -e tunl"
 end

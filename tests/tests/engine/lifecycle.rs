@@ -132,7 +132,7 @@ fn two_engines_do_not_disturb_each_other() {
     let second = format!(
         "bulkhead load -q -i {archive} >/dev/null; bulkhead run --name c1 busybox true; bulkhead rm c1"
     );
-    host.sh(&second).env("BULKHEAD_ROOT", "/var/lib/other").env("BULKHEAD_STATE", "/run/other").prints("c1");
+    host.sh(&second).env("BULKHEAD_ROOT", "/run/other-root").env("BULKHEAD_STATE", "/run/other").prints("c1");
     assert_eq!(host.inspect("c1", "{{.State.Running}} {{.Id}}"), format!("true {id}"));
     host.finish();
 }

@@ -37,7 +37,7 @@ pub enum Command {
     /// Attach to a running container's streams
     Attach(attach::Attach),
     /// Make a container without starting it
-    Create(create::Create),
+    Create(Box<create::Create>),
     /// Run another program in a running container
     Exec(exec::Exec),
     /// List images

@@ -35,9 +35,9 @@ impl Engine {
             server_version: Some(env!("CARGO_PKG_VERSION").into()),
             driver: Some("overlay2".into()),
             logging_driver: Some("json-file".into()),
-            cgroup_version: Layout::detect().ok().and_then(|layout| match layout.version() {
-                "2" => Some(SystemInfoCgroupVersionEnum::_2),
-                _ => Some(SystemInfoCgroupVersionEnum::_1),
+            cgroup_version: Layout::detect().ok().map(|layout| match layout.version() {
+                "2" => SystemInfoCgroupVersionEnum::_2,
+                _ => SystemInfoCgroupVersionEnum::_1,
             }),
             security_options: Some(vec!["name=seccomp,profile=builtin".into(), "name=cgroupns".into()]),
             kernel_version: text(system.release()),

@@ -98,10 +98,9 @@ impl Logs {
             }
             let line = serde_json::from_slice(&self.partial);
             self.partial.clear();
-            match line {
-                Ok(line) => return Ok(Some(line)),
-                // A line cut short by a full disk or a power cut costs itself, not the log.
-                Err(_) => {}
+            // A line cut short by a full disk or a power cut costs itself, not the log.
+            if let Ok(line) = line {
+                return Ok(Some(line));
             }
         }
     }

@@ -32,19 +32,25 @@ impl Engine {
             }
             // That it has ended shows in its lock, which its supervisor holds until then.
         }
-        let lock = self.lock_soon(container)?;
+        let lock = match self.lock_soon(container) {
+            Ok(lock) => Some(lock),
+            // Its folder has gone: another command was killed between that and the record, or is removing it now.
+            Err(Error::System { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
         self.remove_locked(container, with_volumes, lock)
     }
 
-    /// Removes a container that does not run, and whose lock is held.
+    /// Removes a container that does not run, and whose lock is held (or whose folder has gone already).
     pub(crate) fn remove_locked(
         &mut self,
         container: &Container,
         with_volumes: bool,
-        lock: OwnedFd,
+        lock: Option<OwnedFd>,
     ) -> Result<()> {
         let trash = self.roots.root.join("trash");
-        let (folder, aside) = (self.roots.container(&container.id), trash.join(&container.id));
+        let folder = self.roots.container(&container.id);
+        let aside = trash.join(format!("{}-{}", container.id, std::process::id()));
         let moved = match std::fs::rename(&folder, &aside) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 crate::store::make_folder(&trash)?;

@@ -194,7 +194,7 @@ fn from_mount(mount: &Mount) -> Result<Wanted> {
             let options = mount.bind_options.clone().unwrap_or_default();
             propagation = match options.propagation {
                 None | Some(MountBindOptionsPropagationEnum::EMPTY) => None,
-                Some(word) => Propagation::named(&word.to_string()),
+                Some(word) => Propagation::named(word.as_ref()),
             };
             Source::Bind {
                 path: source.to_owned(),

@@ -29,8 +29,7 @@ impl Group {
 pub(super) fn create(mount: &Path, cgroup: &Cgroup) -> Result<(Group, Vec<String>)> {
     let path = below(mount, &cgroup.path);
     let mode = Mode::from_raw_mode(0o755);
-    let parent = path.parent().unwrap_or(mount);
-    if !parent.join("cgroup.subtree_control").exists() {
+    if !passes_all_down(path.parent().unwrap_or(mount)) {
         make_parents(mount, &cgroup.path)?;
     }
     match mkdirat(CWD, &path, mode) {
@@ -43,6 +42,19 @@ pub(super) fn create(mount: &Path, cgroup: &Cgroup) -> Result<(Group, Vec<String
     let group = Group { folder };
     let warnings = limit(&group, &cgroup.resources)?;
     Ok((group, warnings))
+}
+
+/// Whether a group exists and passes down what it has: somebody else may have made it, or be about to finish it.
+fn passes_all_down(folder: &Path) -> bool {
+    let read = |file: &str| std::fs::read_to_string(folder.join(file));
+    let (Ok(available), Ok(passed)) = (read("cgroup.controllers"), read("cgroup.subtree_control")) else {
+        return false;
+    };
+    wanted(&available).iter().all(|controller| passed.split_whitespace().any(|word| word == *controller))
+}
+
+fn wanted(available: &str) -> Vec<&str> {
+    available.split_whitespace().filter(|controller| CONTROLLERS.contains(controller)).collect()
 }
 
 /// Makes the groups above and passes the controllers down to what is made in them.
@@ -65,8 +77,7 @@ fn make_parents(mount: &Path, path: &str) -> Result<()> {
 fn pass_down(folder: &Path) -> Result<()> {
     let available = std::fs::read_to_string(folder.join("cgroup.controllers"))
         .step(STEP, || format!("read {}/cgroup.controllers", folder.display()))?;
-    let wanted: Vec<String> =
-        available.split_whitespace().filter(|c| CONTROLLERS.contains(c)).map(|c| format!("+{c}")).collect();
+    let wanted: Vec<String> = wanted(&available).iter().map(|controller| format!("+{controller}")).collect();
     if wanted.is_empty() {
         return Ok(());
     }
