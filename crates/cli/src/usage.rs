@@ -36,9 +36,10 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             match flag.starts_with("--") || !flag.starts_with('-') {
                 true if !flag.starts_with('-') => (format!("{name} does not take {flag:?}"), 1),
                 true => (format!("unknown flag: {flag}{hint}"), 125),
-                false => {
-                    (format!("unknown shorthand flag: '{}' in {flag}{hint}", flag.trim_start_matches('-')), 125)
-                }
+                false => (
+                    format!("unknown shorthand flag: '{}' in {flag}{hint}", flag.trim_start_matches('-')),
+                    125,
+                ),
             }
         }
         ErrorKind::MissingRequiredArgument => {

@@ -122,11 +122,22 @@ impl Engine {
         }
     }
 
-    /// The lock, waited for as long as a supervisor needs to finish (10 seconds).
-    pub(crate) fn lock_soon(&self, container: &Container) -> Result<OwnedFd> {
+    /// The lock of a container that does not run, waited for as long as a supervisor needs to finish (10 seconds).
+    /// `running` is asked each time that it is found to run, and says whether waiting makes sense.
+    pub(crate) fn lock_stopped(
+        &self,
+        container: &Container,
+        mut running: impl FnMut(&Status) -> Result<()>,
+    ) -> Result<OwnedFd> {
         for _ in 0..5_000 {
-            if let Some(lock) = self.lock(container)? {
-                return Ok(lock);
+            // Looked at each time anew: who holds the lock may be starting the container, or finishing it.
+            if let Condition::Running(status) = self.condition(container)? {
+                running(&status)?;
+            } else if let Some(lock) = self.lock(container)? {
+                // Between the look and the lock somebody may have started it, and its supervisor been killed.
+                if self.condition_locked(container)? {
+                    return Ok(lock);
+                }
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
@@ -134,6 +145,14 @@ impl Engine {
             "container {} is being started, stopped or removed by another command: try again when that has ended",
             id::short(&container.id)
         )))
+    }
+
+    /// Whether a container whose lock we hold is recorded as not running; if its supervisor was killed, the next
+    /// look buries it.
+    fn condition_locked(&self, container: &Container) -> Result<bool> {
+        let folder = self.roots.container(&container.id);
+        let status = Status::read(&folder).doing(|| format!("read the status of {}", container.name))?;
+        Ok(status.is_none_or(|status| status.state == State::Exited))
     }
 
     /// The folders of a container, which may exist.

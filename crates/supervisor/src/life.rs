@@ -53,7 +53,7 @@ fn stand_alone() -> io::Result<OwnedFd> {
 
 fn live(mut start: Start, fds: Vec<OwnedFd>, first: OwnedFd) -> ExitCode {
     let mut trace = Trace::new(start.trace);
-    match Life::begin(&mut start, fds, &first, &mut trace) {
+    match Life::begin(&mut start, fds, &mut trace) {
         Ok((mut life, warnings)) => {
             reply(&first, &Reply::Started { warnings, laps: trace.into_laps() }, &[]);
             life.clients.push(Client { number: 0, socket: first, waits: true });
@@ -96,6 +96,7 @@ struct Client {
 }
 
 struct Life {
+    _lock: Option<OwnedFd>,
     folder: String,
     run_folder: String,
     cgroup_path: String,
@@ -118,12 +119,7 @@ struct Life {
 
 impl Life {
     /// Brings the container to life.
-    fn begin(
-        start: &mut Start,
-        mut handles: Vec<OwnedFd>,
-        first: &OwnedFd,
-        trace: &mut Trace,
-    ) -> Result<(Life, Vec<String>)> {
+    fn begin(start: &mut Start, mut handles: Vec<OwnedFd>, trace: &mut Trace) -> Result<(Life, Vec<String>)> {
         let step = "supervisor";
         if handles.len() != start.handles + start.attach.count() {
             return Err(Error::new(step, "the container's descriptors did not come with it"));
@@ -181,8 +177,9 @@ impl Life {
             .write(Path::new(&start.folder))
             .step(step, || format!("write the status in {}", start.folder))?;
         trace.lap("status written");
-        let _ = first;
         let life = Life {
+            // The last handle is the container's lock, ours from now on until we end.
+            _lock: handles.pop(),
             folder: std::mem::take(&mut start.folder),
             run_folder: std::mem::take(&mut start.run_folder),
             cgroup_path: std::mem::take(&mut start.plan.cgroup.path),

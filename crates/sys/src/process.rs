@@ -62,7 +62,9 @@ pub fn clone3(args: &CloneArgs<'_>) -> io::Result<Cloned> {
     }) {
         // In a container: filters cannot look into clone3's arguments, so they say that there is no such call.
         Err(error)
-            if error.raw_os_error() == Some(libc::ENOSYS) && args.namespaces == 0 && args.cgroup.is_none() =>
+            if error.raw_os_error() == Some(libc::ENOSYS)
+                && args.namespaces == 0
+                && args.cgroup.is_none() =>
         {
             return fork();
         }
@@ -84,7 +86,8 @@ fn fork() -> io::Result<Cloned> {
     if check(pid.into())? == 0 {
         return Ok(Cloned::Child);
     }
-    let child = rustix::process::Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let child =
+        rustix::process::Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
     // Until it is reaped, by us alone, its number means no other process.
     let pidfd = rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty())?;
     Ok(Cloned::Parent { pid, pidfd })

@@ -44,6 +44,20 @@ prints() {
     if [ $code = 0 ]; then is "$name" "$expected" "$said"; else failed "$name" "exit code $code: $said"; fi
 }
 
+# waits NAME PART COMMAND…: sooner or later it prints PART
+waits() {
+    name=$1 expected=$2 tries=100
+    shift 2
+    while tries=$((tries - 1)) && [ $tries -gt 0 ]; do
+        said=$("$@" 2>&1)
+        case "$said" in
+        *"$expected"*) break ;;
+        esac
+        sleep 0.1
+    done
+    has "$name" "$expected" "$said"
+}
+
 # The last line of a script.
 end() {
     echo "@@ end $count"

@@ -3,10 +3,12 @@
 
 use std::os::fd::OwnedFd;
 
+use bulkhead_supervisor::status::State;
+
+use crate::Engine;
 use crate::error::{Doing, Error, Result};
 use crate::store::containers::{self, Container};
 use crate::store::volumes;
-use crate::{Condition, Engine};
 
 impl Engine {
     /// Removes a container; `force` ends it first, `with_volumes` removes its anonymous volumes too.
@@ -14,25 +16,26 @@ impl Engine {
     /// # Errors
     /// It runs, and `force` was not asked for.
     pub fn remove(&mut self, container: &Container, force: bool, with_volumes: bool) -> Result<()> {
-        if let Condition::Running(status) = self.condition(container)? {
+        let mut killed = false;
+        let locked = self.lock_stopped(container, |status| {
             if !force {
                 return Err(Error::Conflict(format!(
                     "cannot remove container \"{}\": container is {}: stop the container before removing or force remove",
                     container.name,
-                    if status.state == bulkhead_supervisor::status::State::Paused {
-                        "paused"
-                    } else {
-                        "running"
-                    }
+                    if status.state == State::Paused { "paused" } else { "running" }
                 )));
             }
-            match self.kill(container, 9) {
-                Ok(()) | Err(Error::Conflict(_)) => {}
-                Err(error) => return Err(error),
+            if killed {
+                return Ok(());
             }
-            // That it has ended shows in its lock, which its supervisor holds until then.
-        }
-        let lock = match self.lock_soon(container) {
+            killed = true;
+            match self.kill(container, 9) {
+                // It has ended by itself this moment.
+                Err(Error::Conflict(_)) => Ok(()),
+                other => other,
+            }
+        });
+        let lock = match locked {
             Ok(lock) => Some(lock),
             // Its folder has gone: another command was killed between that and the record, or is removing it now.
             Err(Error::System { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,

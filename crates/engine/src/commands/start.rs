@@ -48,18 +48,14 @@ impl Engine {
     /// # Errors
     /// It runs already, or its birth failed: nothing runs then.
     pub fn start(&mut self, container: &Container, starting: Starting) -> Result<Started> {
-        if let Condition::Running(_) = self.condition(container)? {
-            return Err(Error::Conflict(format!("container {} is already running", container.name)));
-        }
         self.make_folders(&container.id)?;
-        let lock = self.lock_soon(container)?;
+        let lock = self.lock_stopped(container, |_| {
+            Err(Error::Conflict(format!("container {} is already running", container.name)))
+        })?;
         if let Err(gone) = self.container(&container.id) {
             // It was removed while the lock was waited for: the folder that was just made goes again.
             let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
             return Err(gone);
-        }
-        if let Condition::Running(_) = self.condition(container)? {
-            return Err(Error::Conflict(format!("container {} is already running", container.name)));
         }
         let host = container.config.host_config.clone().unwrap_or_default();
         let mut warnings = Vec::new();
