@@ -24,7 +24,7 @@ use report::Report;
 
 const QEMU: &str = "qemu-system-x86_64";
 /// A machine that hangs is ended after this; it usually takes a tenth.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What a machine is made of.
 #[derive(Debug, Default)]

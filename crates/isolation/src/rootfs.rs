@@ -60,7 +60,7 @@ pub(crate) fn prepare(rootfs: &Rootfs, mapping: Option<BorrowedFd<'_>>) -> Resul
     let parts = Parts::open(rootfs, mapping, false)?;
     match overlay::by_descriptor(&parts)? {
         overlay::Answer::Mounted(mount) => Ok(mount),
-        overlay::Answer::Unsupported if parts.folders().any(|folder| folder.detached) => {
+        overlay::Answer::Unsupported if overlay::needs_namespace(&parts) => {
             drop(parts);
             overlay::by_attached_mounts(&Parts::open(rootfs, mapping, true)?, &rootfs.writable)
         }

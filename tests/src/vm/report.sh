@@ -3,14 +3,20 @@
 
 count=0
 
+# With the seconds since the boot before it, for people.
+say() {
+    read -r seconds _ </proc/uptime
+    echo "[$seconds] @@ $1"
+}
+
 # ok NAME / failed NAME REASON
 ok() {
     count=$((count + 1))
-    echo "@@ ok $1"
+    say "ok $1"
 }
 failed() {
     count=$((count + 1))
-    echo "@@ FAILED $1 :: $(echo "$2" | tr '\n' '|')"
+    say "FAILED $1 :: $(echo "$2" | tr '\n' '|')"
 }
 
 # is NAME EXPECTED ACTUAL

@@ -11,7 +11,11 @@
 //! Which one it is shows by trying, from the top down. Where detached mounts are not taken, a child in a mount
 //! namespace of its own attaches them there, mounts the overlay, and sends it back: overlayfs keeps copies of the
 //! layers' mounts, so it needs neither the child nor the namespace afterwards, and the host's tree never sees them.
+//!
+//! A path is short, but fsconfig(2) takes 255 bytes for all of them, some 85 layers; mount(2) takes a page. It has to
+//! mount somewhere, so more layers than that go to the child too.
 
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use bulkhead_sys::channel;
@@ -20,8 +24,8 @@ use bulkhead_sys::process::{CloneArgs, Cloned, clone3, exit_now};
 use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_fd,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_fd, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
 use super::{Parts, STEP};
@@ -68,39 +72,48 @@ pub(super) fn by_path(parts: &Parts) -> Result<OwnedFd> {
     // given and others at creation: stay there for both.
     let before = open(".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .step(STEP, || "open the working directory")?;
-    rustix::process::chdir("/proc/self/fd").step(STEP, || "enter /proc/self/fd")?;
+    enter_descriptors()?;
     let mounted = from_names(parts);
     rustix::process::fchdir(&before).step(STEP, || "go back to the working directory")?;
     mounted
 }
 
-fn from_names(parts: &Parts) -> Result<OwnedFd> {
-    let name = |fd: &OwnedFd| fd.as_raw_fd().to_string();
+/// Whether only a child in a mount namespace of its own can mount them by paths.
+pub(super) fn needs_namespace(parts: &Parts) -> bool {
+    parts.folders().any(|folder| folder.detached) || lowerdir(parts).len() > LONGEST
+}
+
+fn name(fd: &OwnedFd) -> String {
+    fd.as_raw_fd().to_string()
+}
+
+fn lowerdir(parts: &Parts) -> String {
     let names: Vec<String> = parts.lower.iter().map(|layer| name(&layer.fd)).collect();
+    names.join(":")
+}
+
+fn from_names(parts: &Parts) -> Result<OwnedFd> {
     let context = context()?;
     let context = context.as_fd();
-    let set = |key: &str, value: &str| {
-        fsconfig_set_string(context, key, value)
-            .step(STEP, || format!("give the overlay its {} layers by path", names.len()))
-    };
-    let joined = names.join(":");
-    if joined.len() <= LONGEST {
-        set("lowerdir", &joined)?;
-    } else {
-        // One by one, which is possible since Linux 6.7.
-        names.iter().try_for_each(|name| set("lowerdir+", name))?;
+    for (key, value) in
+        [("lowerdir", lowerdir(parts)), ("upperdir", name(&parts.upper)), ("workdir", name(&parts.work))]
+    {
+        fsconfig_set_string(context, key, value.as_str())
+            .step(STEP, || format!("give the overlay its {key} by path"))?;
     }
-    set("upperdir", &name(&parts.upper))?;
-    set("workdir", &name(&parts.work))?;
-    fsconfig_create(context).map_err(|error| {
-        let error = refused(context, error);
-        if joined.len() <= LONGEST {
-            return error;
-        }
-        let reason = format!("{}; so many as {} layers need Linux 6.7", error.message, names.len());
-        Error { message: reason, ..error }
-    })?;
+    fsconfig_create(context).map_err(|error| refused(context, error))?;
     mount(context)
+}
+
+/// The same by mount(2), at `place`, in the child.
+fn from_many_names(parts: &Parts, place: &str) -> Result<OwnedFd> {
+    let (lower, upper, work) = (lowerdir(parts), name(&parts.upper), name(&parts.work));
+    let options = CString::new(format!("lowerdir={lower},upperdir={upper},workdir={work}"))
+        .map_err(|_| Error::new(STEP, "an option of the overlay holds a zero byte"))?;
+    rustix::mount::mount("overlay", place, "overlay", MountFlags::empty(), options.as_c_str())
+        .step(STEP, || format!("mount the image's {} layers as an overlay", parts.lower.len()))?;
+    open_tree(CWD, place, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+        .step(STEP, || "open the overlay")
 }
 
 /// Mounts the overlay in a child that attaches the layers first; all of them must be detached mounts. `place` is any
@@ -108,8 +121,8 @@ fn from_names(parts: &Parts) -> Result<OwnedFd> {
 pub(super) fn by_attached_mounts(parts: &Parts, place: &str) -> Result<OwnedFd> {
     let (ours, theirs) = channel::pair().step(STEP, || "make a socket to a child")?;
     let args = CloneArgs { namespaces: NEW_MOUNT_NAMESPACE, cgroup: None };
-    let (_, child) = match clone3(&args).step(STEP, || "clone a child that mounts the overlay")? {
-        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    let child = match clone3(&args).step(STEP, || "clone a child that mounts the overlay")? {
+        Cloned::Parent { pidfd, .. } => pidfd,
         Cloned::Child => {
             let made = attach_and_mount(parts, place);
             let fds: Vec<BorrowedFd<'_>> = made.iter().map(AsFd::as_fd).collect();
@@ -142,7 +155,12 @@ fn attach_and_mount(parts: &Parts, place: &str) -> Result<OwnedFd> {
         move_mount(&folder.fd, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .step(STEP, || "attach a layer in a mount namespace of its own")?;
     }
-    by_path(parts)
+    enter_descriptors()?;
+    if lowerdir(parts).len() > LONGEST { from_many_names(parts, place) } else { from_names(parts) }
+}
+
+fn enter_descriptors() -> Result<()> {
+    rustix::process::chdir("/proc/self/fd").step(STEP, || "enter /proc/self/fd")
 }
 
 fn context() -> Result<OwnedFd> {
