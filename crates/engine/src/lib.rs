@@ -45,6 +45,8 @@ pub struct Engine {
     roots: Roots,
     store: store::Store,
     programs: Programs,
+    /// A supervisor spawned before it was needed.
+    early: Option<Connection>,
 }
 
 /// The executables that the engine starts.
@@ -89,7 +91,7 @@ impl Engine {
                 store::Store::open(&roots.root)?
             }
         };
-        Ok(Engine { roots, store, programs })
+        Ok(Engine { roots, store, programs, early: None })
     }
 
     /// Where it lives.

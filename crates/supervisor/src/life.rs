@@ -42,6 +42,7 @@ pub fn supervise() -> ExitCode {
 
 /// Leaves the starter's session, and takes the connection off standard input.
 fn stand_alone() -> io::Result<OwnedFd> {
+    bulkhead_sys::process::close_from(3)?;
     let first = rustix::stdio::stdin().try_clone_to_owned()?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
@@ -96,7 +97,7 @@ struct Client {
 }
 
 struct Life {
-    _lock: Option<OwnedFd>,
+    lock: Option<OwnedFd>,
     folder: String,
     run_folder: String,
     cgroup_path: String,
@@ -178,8 +179,8 @@ impl Life {
             .step(step, || format!("write the status in {}", start.folder))?;
         trace.lap("status written");
         let life = Life {
-            // The last handle is the container's lock, ours from now on until we end.
-            _lock: handles.pop(),
+            // The last handle is the container's lock, ours from now on until the container has ended.
+            lock: handles.pop(),
             folder: std::mem::take(&mut start.folder),
             run_folder: std::mem::take(&mut start.run_folder),
             cgroup_path: std::mem::take(&mut start.plan.cgroup.path),
@@ -371,6 +372,8 @@ impl Life {
         if let Err(error) = self.status.write(Path::new(&self.folder)) {
             self.status.error = format!("cannot write the container's status: {error}");
         }
+        // From here on nothing is written to the container's folder: it can be removed while we clear the rest away.
+        self.lock = None;
         let told = Reply::Ended(Box::new(self.status.clone()));
         for client in self.clients.iter().filter(|client| client.waits) {
             reply(&client.socket, &told, &[]);

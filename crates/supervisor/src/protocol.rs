@@ -43,8 +43,8 @@ pub enum Request {
 pub struct Start {
     /// Its isolation.
     pub plan: Plan,
-    /// How many descriptors are the plan's handles; the last is the container's lock, which the supervisor keeps for
-    /// as long as it lives.
+    /// How many descriptors are the plan's handles; the last is the container's lock, which the supervisor keeps
+    /// until the container has ended.
     pub handles: usize,
     /// What its network namespace, if it has one of its own, is connected to. A loopback link it has always.
     pub endpoints: Vec<Endpoint>,

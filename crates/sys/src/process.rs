@@ -115,6 +115,17 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
         .map(drop)
 }
 
+/// Closes every descriptor from `first` on: for a process at its very beginning, which owns none of them yet and
+/// wants nothing of what its starter happened to have open.
+///
+/// # Errors
+/// The kernel's error; ENOSYS before 5.9.
+pub fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: no memory is passed. Descriptors that this process owns by then would be closed under their owners,
+    // which is why it is for its beginning only.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
 /// Ends this process at once, without destructors or exit handlers: what a child that shares a
 /// terminal's or a file's state with its parent must use.
 pub fn exit_now(code: i32) -> ! {

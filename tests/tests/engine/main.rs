@@ -4,6 +4,7 @@
 
 mod attach;
 mod capabilities;
+mod descriptors;
 mod devices;
 mod exec;
 mod image_archives;

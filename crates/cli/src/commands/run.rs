@@ -39,6 +39,7 @@ impl Run {
         let detach_keys =
             parse_detach_keys(&self.detach_keys).map_err(|text| Failure::new(text).code(125))?;
         let mut engine = context.engine().map_err(|failure| failure.code(125))?;
+        engine.spawn_supervisor_early().map_err(of_start)?;
         context.lap("engine opened", context.started.elapsed().as_micros());
         let created = create(&mut engine, &self.flags, self.detach)?;
         warn(&created.warnings);

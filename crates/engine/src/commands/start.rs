@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bollard_stubs::models::HostConfig;
 use bulkhead_isolation::TerminalSize;
-use bulkhead_isolation::trace::Lap;
+use bulkhead_isolation::trace::{Lap, Trace};
 use bulkhead_network::endpoint::Endpoint;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::protocol::{Attach, Reply, Request, Start};
@@ -38,7 +38,7 @@ pub struct Started {
     pub connection: Connection,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
-    /// How long the steps took, on the supervisor's side.
+    /// How long the steps took, here and on the supervisor's side.
     pub laps: Vec<Lap>,
 }
 
@@ -48,6 +48,8 @@ impl Engine {
     /// # Errors
     /// It runs already, or its birth failed: nothing runs then.
     pub fn start(&mut self, container: &Container, starting: Starting) -> Result<Started> {
+        let mut trace = Trace::new(starting.trace);
+        let connection = self.supervisor()?;
         self.make_folders(&container.id)?;
         let lock = self.lock_stopped(container, |_| {
             Err(Error::Conflict(format!("container {} is already running", container.name)))
@@ -57,11 +59,15 @@ impl Engine {
             let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
             return Err(gone);
         }
+        self.let_the_last_supervisor_go(container)?;
+        trace.lap("supervisor spawned, container locked");
         let host = container.config.host_config.clone().unwrap_or_default();
         let mut warnings = Vec::new();
         let joined = self.join(&Modes::of(&host)?)?;
         let endpoints = self.connect_to_network(container, &mut warnings)?;
+        trace.lap("bridge");
         let files = self.prepare_files(container, &host, endpoints.first())?;
+        trace.lap("hosts, hostname, resolv.conf");
         let around = Surroundings {
             roots: &self.roots,
             layers: self.layers_of(&container.image)?,
@@ -89,10 +95,13 @@ impl Engine {
             finish: container.auto_remove.then(|| self.finish_command(container)).transpose()?,
             trace: starting.trace,
         };
-        match self.bring_to_life(start, &handles, &starting.streams) {
-            Ok((connection, said, laps)) => {
+        trace.lap("plan");
+        match bring_to_life(&connection, start, &handles, &starting.streams) {
+            Ok((said, laps)) => {
                 warnings.extend(said);
-                Ok(Started { connection, warnings, laps })
+                trace.lap("brought to life, of which:");
+                trace.adopt("  ", laps);
+                Ok(Started { connection, warnings, laps: trace.into_laps() })
             }
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&run_folder);
@@ -101,21 +110,38 @@ impl Engine {
         }
     }
 
-    fn bring_to_life(
-        &self,
-        start: Start,
-        handles: &[OwnedFd],
-        streams: &[OwnedFd],
-    ) -> Result<(Connection, Vec<String>, Vec<Lap>)> {
-        let connection = Connection::start_supervisor(&self.programs.supervisor)
-            .doing(|| format!("start {}", self.programs.supervisor.display()))?;
-        let fds: Vec<BorrowedFd<'_>> = handles.iter().chain(streams).map(AsFd::as_fd).collect();
-        let asked = connection.ask(&Request::Start(Box::new(start)), &fds);
-        match asked.doing(|| "hear from the container's supervisor, which has ended unexpectedly")? {
-            (Reply::Started { warnings, laps }, _) => Ok((connection, warnings, laps)),
-            (Reply::Failed(error), _) => Err(error.into()),
-            (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to a start"))),
+    /// Spawns a supervisor before it is needed: its start takes as long as much of what comes before. One that
+    /// gets no container ends by itself.
+    ///
+    /// # Errors
+    /// Its executable is not there, or no process can be made.
+    pub fn spawn_supervisor_early(&mut self) -> Result<()> {
+        self.early = Some(self.supervisor()?);
+        Ok(())
+    }
+
+    /// A supervisor that has no container yet.
+    fn supervisor(&mut self) -> Result<Connection> {
+        if let Some(early) = self.early.take() {
+            return Ok(early);
         }
+        Connection::start_supervisor(&self.programs.supervisor)
+            .doing(|| format!("start {}", self.programs.supervisor.display()))
+    }
+
+    /// Waits until the supervisor of the container's last run has cleared everything away (10 seconds).
+    fn let_the_last_supervisor_go(&self, container: &Container) -> Result<()> {
+        let Condition::Exited(status) = self.condition(container)? else { return Ok(()) };
+        for _ in 0..5_000 {
+            if !status.supervisor.lives() {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Err(Error::Conflict(format!(
+            "the supervisor of the last run of container {} has not ended: somebody who attached to it does not read",
+            container.name
+        )))
     }
 
     /// Opens the namespaces of the containers that are joined.
@@ -225,6 +251,22 @@ impl Engine {
             "--volumes".into(),
             container.id.clone(),
         ])
+    }
+}
+
+/// Hands the container over to its supervisor, and hears what becomes of it.
+fn bring_to_life(
+    connection: &Connection,
+    start: Start,
+    handles: &[OwnedFd],
+    streams: &[OwnedFd],
+) -> Result<(Vec<String>, Vec<Lap>)> {
+    let fds: Vec<BorrowedFd<'_>> = handles.iter().chain(streams).map(AsFd::as_fd).collect();
+    let asked = connection.ask(&Request::Start(Box::new(start)), &fds);
+    match asked.doing(|| "hear from the container's supervisor, which has ended unexpectedly")? {
+        (Reply::Started { warnings, laps }, _) => Ok((warnings, laps)),
+        (Reply::Failed(error), _) => Err(error.into()),
+        (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to a start"))),
     }
 }
 

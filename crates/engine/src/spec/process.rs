@@ -1,5 +1,7 @@
 //! The command, its variables, user, limits and terminal.
 
+use std::sync::{Mutex, PoisonError};
+
 use bollard_stubs::models::{HostConfig, ResourcesUlimits};
 use bulkhead_isolation::Process;
 use bulkhead_isolation::capabilities::{Capabilities, Set};
@@ -86,7 +88,7 @@ fn filter(security: &Security) -> Result<Option<Program>> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     match &security.seccomp {
         Seccomp::Unconfined => Ok(None),
-        Seccomp::Default => Program::default_for(&names).map(Some).map_err(failed),
+        Seccomp::Default => default_filter(security.capabilities, &names).map(Some).map_err(failed),
         Seccomp::Profile(json) => {
             let profile: DockerProfile = serde_json::from_str(json)
                 .map_err(|error| Error::Invalid(format!("decoding seccomp profile failed: {error}")))?;
@@ -101,6 +103,19 @@ fn filter(security: &Security) -> Result<Option<Program>> {
             Ok(Some(program))
         }
     }
+}
+
+/// The default filter, compiled once in a process for each set of capabilities: `run` makes two plans, and a
+/// server makes thousands.
+fn default_filter(capabilities: Set, names: &[&str]) -> std::result::Result<Program, seccomp::SeccompError> {
+    static COMPILED: Mutex<Vec<(Set, Program)>> = Mutex::new(Vec::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, program)) = compiled.iter().find(|(set, _)| *set == capabilities) {
+        return Ok(program.clone());
+    }
+    let program = Program::default_for(names)?;
+    compiled.push((capabilities, program.clone()));
+    Ok(program)
 }
 
 /// The limits that a container begins with, whatever the shell that started it has: as high as this engine
