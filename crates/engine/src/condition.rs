@@ -74,7 +74,11 @@ impl Engine {
         let Some(_lock) = self.lock(container)? else {
             // Somebody else is at it, or has started the container again.
             let status = Status::read(&folder).doing(|| format!("read the status of {}", container.name))?;
-            return Ok(status.map_or(Condition::Created, Condition::Running));
+            return Ok(match status {
+                None => Condition::Created,
+                Some(status) if status.state == State::Exited => Condition::Exited(status),
+                Some(status) => Condition::Running(status),
+            });
         };
         let Some(mut status) =
             Status::read(&folder).doing(|| format!("read the status of {}", container.name))?

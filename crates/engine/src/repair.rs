@@ -1,12 +1,15 @@
-//! What a process of ours that was killed in the middle has left, put right by the next command of any kind.
+//! What a process of ours that was killed in the middle has left, put right by the next command that makes, lists or
+//! removes something.
 //!
 //! | left behind | how it is known | what is done |
 //! |---|---|---|
 //! | a container to be removed at its end, never started | its maker is dead | it is removed |
 //! | a container to be removed at its end, which has ended | its status says so | it is removed |
 //! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
-//! | folders of removed containers | they are in the trash folder | they are deleted |
+//! | folders of removed containers | they are in the trash folder, or have no record | they are deleted |
 //! | half-loaded layers | the image store knows | see [`bulkhead_image::Store::clean`] |
+
+use bulkhead_supervisor::status::ProcessId;
 
 use crate::error::Result;
 use crate::store::containers;
@@ -19,12 +22,13 @@ impl Engine {
     /// The database's.
     pub fn repair(&mut self) -> Result<()> {
         for (id, creator) in containers::auto_removed(self.store.read())? {
-            if creator.lives() {
+            if creator.as_ref().is_some_and(ProcessId::lives) {
                 continue;
             }
             let Ok(container) = self.container(&id) else { continue };
             let over = match self.condition(&container) {
-                Ok(Condition::Created | Condition::Exited(_)) => true,
+                Ok(Condition::Created) => creator.is_some(),
+                Ok(Condition::Exited(_)) => true,
                 Ok(Condition::Running(_)) | Err(_) => false,
             };
             if !over {
@@ -39,6 +43,19 @@ impl Engine {
             }
         }
         self.empty_trash();
+        Ok(())
+    }
+
+    /// Deletes the folders of containers whose record has gone: a command was killed right after that.
+    pub(crate) fn remove_orphaned_folders(&self) -> Result<()> {
+        let Ok(entries) = std::fs::read_dir(self.roots.root.join("containers")) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let known = name.to_str().is_some_and(|id| self.container(id).is_ok());
+            if !known {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Entry: a later program joins a container that runs (exec).
 //!
-//! The supervisor, which stands outside, clones a child into the container's control group and PID namespace;
-//! the child then joins the other namespaces by the first program's pidfd, all at once, and takes the same
+//! The supervisor, which stands outside, clones a child into the container's control group, PID namespace and
+//! mounts; the child then joins the other namespaces by the first program's pidfd, all at once, and takes the same
 //! last steps as a first program does.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,7 +13,7 @@ use crate::birth::{Running, Streams, Unborn, own_streams};
 use crate::cgroups::Created;
 use crate::child::hide;
 use crate::error::{Error, Result, Step};
-use crate::namespaces::{self, Namespaces, user::UserNamespace};
+use crate::namespaces::{self, JoinedAtClone, Namespaces, user::UserNamespace};
 use crate::plan::Process;
 use crate::trace::Trace;
 use crate::{program, terminal, users};
@@ -39,14 +39,15 @@ pub fn enter(
     streams: Option<Streams>,
     trace: &mut Trace,
 ) -> Result<Running> {
-    // Children are born in the container's PID namespace from now on; that of the first program itself.
-    ns::join(container.first, namespaces::pid::FLAG).step("exec", || "join the container's PID namespace")?;
+    // The child is visible in the container from its first moment: it must not have the host's files then.
+    let joined = JoinedAtClone::enter_process(container.first)?;
     let unborn = Unborn::fork(0, container.cgroup, |socket| {
         match live(container, process, streams.as_ref(), socket) {
             Err(error) => error,
             Ok(never) => match never {},
         }
     })?;
+    drop(joined);
     trace.lap("clone into the container");
     unborn.adjust_oom_score(process.oom_score_adj)?;
     unborn.see_it_run(trace)
@@ -60,7 +61,6 @@ fn live(
 ) -> Result<std::convert::Infallible> {
     hide()?;
     container.cgroup.enter()?;
-    ns::join(container.first, namespaces::mnt::FLAG).step("exec", || "join the container's mounts")?;
     let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .step("exec", || "open the container's root")?;
     let user = users::resolve(root.as_fd(), &process.user, &process.additional_groups)?;

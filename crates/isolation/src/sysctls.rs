@@ -23,8 +23,12 @@ pub(crate) fn apply(root: BorrowedFd<'_>, sysctls: &[(String, String)]) -> Resul
                 }
             })
             .collect();
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        openat2(root, format!("proc/sys/{path}"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // Whoever checked the name, it cannot lead out of the folder that its first part names.
+        let (first, rest) = path.split_once('/').unwrap_or(("", &path));
+        openat2(root, format!("proc/sys/{first}"), folder, Mode::empty(), resolve)
+            .and_then(|base| openat2(&base, rest, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve))
             .and_then(|file| rustix::io::write(&file, value.as_bytes()))
             .step("sysctls", || format!("set {name} to {value}"))?;
     }

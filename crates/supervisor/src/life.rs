@@ -174,9 +174,10 @@ impl Life {
             oom_killed: false,
             error: String::new(),
         };
-        status
-            .write(Path::new(&start.folder))
-            .step(step, || format!("write the status in {}", start.folder))?;
+        if let Err(error) = status.write(Path::new(&start.folder)) {
+            undo_birth(&born, &start.plan.cgroup.path);
+            return Err(error).step(step, || format!("write the status in {}", start.folder));
+        }
         trace.lap("status written");
         let life = Life {
             // The last handle is the container's lock, ours from now on until the container has ended.
@@ -407,13 +408,7 @@ impl Life {
     fn clean_up(&mut self) {
         let _ = rustix::fs::unlink(format!("{}/{SOCKET}", self.run_folder));
         let _ = rustix::fs::rmdir(&*self.run_folder);
-        for _ in 0..100 {
-            match cgroups::remove(&self.cgroup_path) {
-                Ok(()) => break,
-                // The last processes of the group are still on their way out.
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
-            }
-        }
+        remove_group(&self.cgroup_path);
     }
 
     fn welcome(&mut self) {
@@ -463,6 +458,10 @@ impl Life {
             Request::Signal(signal) => {
                 pidfd::send_signal(self.born.first.pidfd.as_fd(), signal)
                     .step("signal", || format!("send signal {signal} to the container"))?;
+                // A frozen process (version 1) dies only when it is thawed.
+                if signal == 9 && self.status.state == State::Paused {
+                    self.born.cgroup.freeze(false)?;
+                }
                 done
             }
             Request::Resize { rows, columns } => {
@@ -533,6 +532,23 @@ enum Event {
     Room(usize, Stream),
     InputRoom,
     Unread(usize),
+}
+
+/// Ends a container that came to life and cannot be kept. The error that led here is the one to tell.
+fn undo_birth(born: &Born, group: &str) {
+    let _ = pidfd::send_signal(born.first.pidfd.as_fd(), 9);
+    let _ = pidfd::wait(&born.first.pidfd, true);
+    remove_group(group);
+}
+
+/// Removes the control group, once the last processes of it are on their way out.
+fn remove_group(path: &str) {
+    for _ in 0..100 {
+        match cgroups::remove(path) {
+            Ok(()) => break,
+            Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
+        }
+    }
 }
 
 fn ended_already(born: &Born) -> Option<ProcessId> {

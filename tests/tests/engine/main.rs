@@ -16,6 +16,7 @@ mod listing;
 mod logs;
 mod privileges;
 mod proc_and_sys;
+mod regressions;
 mod seccomp;
 mod signals;
 mod stdio;

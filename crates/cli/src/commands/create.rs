@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use bulkhead_engine::Engine;
-use bulkhead_engine::commands::create::Created;
+use bulkhead_engine::commands::create::{Created, Purpose};
 
 use super::{Done, warn};
 use crate::Context;
@@ -25,7 +25,8 @@ impl Create {
     pub(super) fn run(self, context: &Context) -> Done {
         let mut engine = context.engine().map_err(|failure| failure.code(125))?;
         // Docker: what the engine refuses is 1 here, and 125 from `run`.
-        let created = create(&mut engine, &self.flags, false).map_err(|failure| failure.code(1))?;
+        let created = create(&mut engine, &self.flags, false, Purpose::StartLater)
+            .map_err(|failure| failure.code(1))?;
         warn(&created.warnings);
         println!("{}", created.container.id);
         Ok(0)
@@ -33,7 +34,12 @@ impl Create {
 }
 
 /// Makes the container, and its ID file if one was asked for.
-pub(super) fn create(engine: &mut Engine, flags: &CreateFlags, detached: bool) -> Result<Created, Failure> {
+pub(super) fn create(
+    engine: &mut Engine,
+    flags: &CreateFlags,
+    detached: bool,
+    purpose: Purpose,
+) -> Result<Created, Failure> {
     let request = flags.request(detached)?;
     // The file first: one that exists must refuse the container, not follow it.
     let mut file = match &flags.cidfile {
@@ -52,7 +58,7 @@ pub(super) fn create(engine: &mut Engine, flags: &CreateFlags, detached: bool) -
             Some((file, path))
         }
     };
-    let created = engine.create(request, flags.name.as_deref());
+    let created = engine.create(request, flags.name.as_deref(), purpose);
     match (&created, &mut file) {
         (Ok(created), Some((file, path))) => {
             file.write_all(created.container.id.as_bytes()).map_err(|error| {

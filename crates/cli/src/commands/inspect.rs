@@ -45,7 +45,12 @@ impl Inspect {
         let kind = self.kind.as_deref();
         let (mut containers, mut images, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for name in &self.names {
-            let container = if kind == Some("image") { None } else { engine.container(name).ok() };
+            let container = match engine.container(name) {
+                _ if kind == Some("image") => None,
+                Ok(container) => Some(container),
+                Err(bulkhead_engine::Error::NotFound { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
             if let Some(container) = container {
                 containers.push(engine.inspect(&container)?);
                 continue;

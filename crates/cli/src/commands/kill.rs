@@ -25,7 +25,11 @@ impl Kill {
             engine.kill(&container, signal)?;
             // Docker answers a KILL when it has done its work.
             if signal == 9 {
-                engine.wait(&container)?;
+                match engine.wait(&container) {
+                    // It has ended, and removed itself.
+                    Ok(_) | Err(bulkhead_engine::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             Ok(())
         })

@@ -1,5 +1,6 @@
 //! `bulkhead run`.
 
+use bulkhead_engine::commands::create::Purpose;
 use bulkhead_engine::commands::start::Starting;
 use bulkhead_engine::protocol::Attach;
 use bulkhead_engine::{Container, Engine};
@@ -41,7 +42,7 @@ impl Run {
         let mut engine = context.engine().map_err(|failure| failure.code(125))?;
         engine.spawn_supervisor_early().map_err(of_start)?;
         context.lap("engine opened", context.started.elapsed().as_micros());
-        let created = create(&mut engine, &self.flags, self.detach)?;
+        let created = create(&mut engine, &self.flags, self.detach, Purpose::StartNow)?;
         warn(&created.warnings);
         let container = created.container;
         context.lap("container recorded", context.started.elapsed().as_micros());
@@ -54,6 +55,9 @@ impl Run {
             Err(error) => {
                 // What never ran leaves nothing behind.
                 engine.remove(&container, true, true)?;
+                if let Some(file) = &self.flags.cidfile {
+                    let _ = std::fs::remove_file(file);
+                }
                 return Err(of_start(error));
             }
         };

@@ -13,7 +13,7 @@ use crate::output::units::ram_in_bytes;
 /// environment, and is left out if it has none there.
 pub(crate) fn variables(given: &[String], files: &[String]) -> Result<Vec<String>, Failure> {
     let mut all: Vec<String> = Vec::new();
-    let mut add = |line: &str| {
+    let mut add = |line: &str| -> Result<(), Failure> {
         let name = line.split('=').next().unwrap_or("");
         let line = if line.contains('=') {
             line.to_owned()
@@ -21,11 +21,17 @@ pub(crate) fn variables(given: &[String], files: &[String]) -> Result<Vec<String
             match std::env::var(line) {
                 Ok(value) => format!("{line}={value}"),
                 // As Docker: a bare name without a value here takes the image's variable away.
-                Err(_) => line.to_owned(),
+                Err(std::env::VarError::NotPresent) => line.to_owned(),
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(
+                        Failure::new(format!("the variable {line} has a value that is not UTF-8")).code(125)
+                    );
+                }
             }
         };
         all.retain(|other| other.split('=').next() != Some(name));
         all.push(line);
+        Ok(())
     };
     for file in files {
         for line in lines(file)? {
@@ -35,14 +41,14 @@ pub(crate) fn variables(given: &[String], files: &[String]) -> Result<Vec<String
                 ))
                 .code(125));
             }
-            add(&line);
+            add(&line)?;
         }
     }
     for line in given {
         if line.is_empty() || line.starts_with('=') {
             return Err(Failure::new(format!("invalid environment variable: {line}")).code(125));
         }
-        add(line);
+        add(line)?;
     }
     Ok(all)
 }

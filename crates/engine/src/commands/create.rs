@@ -26,12 +26,26 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
+/// What a container is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be started by the same process at once: if that is killed before, the container was never wanted.
+    StartNow,
+    /// To be started some day.
+    StartLater,
+}
+
 impl Engine {
     /// Makes a container.
     ///
     /// # Errors
     /// Anything that cannot be held: nothing is left behind then.
-    pub fn create(&mut self, mut request: ContainerCreateBody, name: Option<&str>) -> Result<Created> {
+    pub fn create(
+        &mut self,
+        mut request: ContainerCreateBody,
+        name: Option<&str>,
+        purpose: Purpose,
+    ) -> Result<Created> {
         self.repair()?;
         if let Some(name) = name
             && !names::is_valid(name)
@@ -59,12 +73,18 @@ impl Engine {
             image: image.id,
             auto_remove: request.host_config.as_ref().and_then(|host| host.auto_remove).unwrap_or(false),
             config: request,
-            creator: ProcessId::of(std::process::id().cast_signed()).doing(|| "look at this process")?,
+            creator: match purpose {
+                Purpose::StartLater => None,
+                Purpose::StartNow => {
+                    Some(ProcessId::of(std::process::id().cast_signed()).doing(|| "look at this process")?)
+                }
+            },
         };
         let warnings = self.check_plan(&container)?;
         self.record(&mut container, name, &wanted)?;
         if let Err(error) = self.furnish(&container, &wanted) {
-            self.forget(&container)?;
+            // All that it took is given back. The first error is the one to tell.
+            let _ = self.remove_locked(&container, true, None);
             return Err(error);
         }
         Ok(Created { container, warnings })
@@ -80,11 +100,7 @@ impl Engine {
             (Mode::Host, _) | (_, Mode::Host) => {
                 Some(rustix::system::uname().nodename().to_string_lossy().into_owned())
             }
-            (_, Mode::Container(other)) => {
-                // It shares the other's name: checked here, so that a wrong one is refused before anything is made.
-                self.container(other)?;
-                None
-            }
+            (_, Mode::Container(other)) => self.container(other)?.config.hostname,
             _ => Some(id::short(id).to_owned()),
         };
         Ok(())
@@ -104,6 +120,7 @@ impl Engine {
         let joined = Joined {
             handles: Vec::new(),
             pid: stand_in,
+            pid_mounts: stand_in,
             ipc: stand_in,
             ipc_mounts: stand_in,
             net: stand_in,
@@ -171,12 +188,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Takes back a record that came to nothing.
-    fn forget(&mut self, container: &Container) -> Result<()> {
-        let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
-        self.store.write(|transaction| containers::delete(transaction, &container.id))
     }
 
     fn wants_address(&self, host: &HostConfig) -> Result<bool> {

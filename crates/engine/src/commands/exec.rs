@@ -104,6 +104,7 @@ impl Engine {
             layers: Vec::new(),
             joined: Joined {
                 pid: stand_in,
+                pid_mounts: stand_in,
                 ipc: stand_in,
                 ipc_mounts: stand_in,
                 net: stand_in,
@@ -133,7 +134,6 @@ impl Engine {
             process.capabilities = Capabilities::of_root(bounding_set());
             process.seccomp = None;
         }
-        process.oom_score_adj = None;
         process.terminal = request.terminal;
         Ok(process)
     }

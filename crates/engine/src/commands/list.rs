@@ -24,6 +24,7 @@ impl Engine {
     /// The database's, or a status that cannot be read.
     pub fn list(&mut self, all: bool) -> Result<Vec<ContainerSummary>> {
         self.repair()?;
+        self.remove_orphaned_folders()?;
         let mut found = Vec::new();
         let mut image_names = HashMap::new();
         for container in containers::all(self.store.read())? {

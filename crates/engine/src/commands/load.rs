@@ -19,7 +19,11 @@ impl Engine {
         self.repair()?;
         let store = self.image_store()?;
         store.clean()?;
-        let loaded = store.load(archive, progress)?;
+        let mut loaded = store.load(archive, progress)?;
+        for image in &mut loaded {
+            // An archive cannot take the built-in image's name; the image itself is welcome.
+            image.references.retain(|reference| host_image::refuse_name(reference).is_ok());
+        }
         self.adopt(&loaded)?;
         Ok(loaded)
     }

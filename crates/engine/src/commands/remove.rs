@@ -1,5 +1,6 @@
-//! `rm`: a container and everything that it holds goes. Its folder is first moved aside, in one step, then the
-//! record goes, in one transaction; deleting files is the last and can be interrupted anywhere.
+//! `rm`: a container and everything that it holds goes: first its record, in one transaction, so that nobody can
+//! start it any more; then its folder, moved aside in one step; deleting files is the last. Wherever that is
+//! interrupted, what is left has no record, and the next command deletes it.
 
 use std::os::fd::OwnedFd;
 
@@ -51,6 +52,18 @@ impl Engine {
         with_volumes: bool,
         lock: Option<OwnedFd>,
     ) -> Result<()> {
+        let gone = self.store.write(|transaction| {
+            let volumes_too =
+                if with_volumes { volumes::anonymous_of(transaction, &container.id)? } else { Vec::new() };
+            containers::delete(transaction, &container.id)?;
+            let mut gone = Vec::new();
+            for volume in volumes_too {
+                if volumes::delete(transaction, &volume)? {
+                    gone.push(volume);
+                }
+            }
+            Ok(gone)
+        })?;
         let trash = self.roots.root.join("trash");
         let folder = self.roots.container(&container.id);
         let aside = trash.join(format!("{}-{}", container.id, std::process::id()));
@@ -67,18 +80,6 @@ impl Engine {
             }
             _ => {}
         }
-        let gone = self.store.write(|transaction| {
-            let volumes_too =
-                if with_volumes { volumes::anonymous_of(transaction, &container.id)? } else { Vec::new() };
-            containers::delete(transaction, &container.id)?;
-            let mut gone = Vec::new();
-            for volume in volumes_too {
-                if volumes::delete(transaction, &volume)? {
-                    gone.push(volume);
-                }
-            }
-            Ok(gone)
-        })?;
         drop(lock);
         for volume in gone {
             let path = self.roots.volume(&volume);

@@ -150,6 +150,7 @@ impl Engine {
         if let Mode::Container(name) = &modes.pid {
             let (other, status) = self.to_be_joined(name, "PID")?;
             joined.pid = Some(joined.add(open_namespace(&other, &status, "pid")?));
+            joined.pid_mounts = Some(joined.add(open_namespace(&other, &status, "mnt")?));
         }
         if let Mode::Container(name) = &modes.ipc {
             let (other, status) = self.to_be_joined(name, "IPC")?;

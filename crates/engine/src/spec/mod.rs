@@ -52,7 +52,8 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
     let host = container.config.host_config.clone().unwrap_or_default();
     refuse_what_is_not_there(&host)?;
     let namespaces = namespaces::plan(container, &host, &around.joined)?;
-    let security = security::plan(&host)?;
+    let mut security = security::plan(&host)?;
+    security::gather_devices(&host, &mut security)?;
     let mounts = mounts::plan(container, &host, around, &security)?;
     let resources = resources::plan(&host, &security, &mut warnings)?;
     let process = process::plan(container, &host, around, &security, &mut warnings)?;

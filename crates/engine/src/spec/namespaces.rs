@@ -7,6 +7,7 @@ use bulkhead_isolation::Handle;
 use bulkhead_isolation::namespaces::Namespaces;
 use bulkhead_isolation::namespaces::cgroup::CgroupNamespace;
 use bulkhead_isolation::namespaces::ipc::IpcNamespace;
+use bulkhead_isolation::namespaces::mnt::MntNamespace;
 use bulkhead_isolation::namespaces::net::NetNamespace;
 use bulkhead_isolation::namespaces::pid::PidNamespace;
 use bulkhead_isolation::namespaces::time::TimeNamespace;
@@ -89,6 +90,8 @@ pub struct Joined {
     pub handles: Vec<OwnedFd>,
     /// Processes.
     pub pid: Option<Handle>,
+    /// The mounts of the container whose processes are joined.
+    pub pid_mounts: Option<Handle>,
     /// IPC.
     pub ipc: Option<Handle>,
     /// The mounts of the container whose IPC is joined, for its /dev/shm.
@@ -135,6 +138,7 @@ pub(crate) fn plan(container: &Container, host: &HostConfig, joined: &Joined) ->
             Mode::Container(_) => PidNamespace::Join(opened(joined.pid)?),
             Mode::Own | Mode::Nothing => PidNamespace::New,
         },
+        mnt: MntNamespace { copy_of: joined.pid_mounts },
         ipc: match modes.ipc {
             Mode::Host => IpcNamespace::Host,
             Mode::Container(_) => IpcNamespace::Join(opened(joined.ipc)?),
@@ -242,7 +246,11 @@ pub(crate) fn sysctls(host: &HostConfig, namespaces: &Namespaces) -> Result<Vec<
         } else {
             false
         };
-        if !own || name.contains("..") || name.contains('\0') {
+        // In a name, a slash stands for a dot and the other way round (sysctl(8)): no part may lead elsewhere.
+        let plain = name.split(['.', '/']).all(|part| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        });
+        if !own || !plain {
             return Err(Error::Invalid(format!(
                 "sysctl {name:?} is not in a separate kernel namespace of this container: it would change the host"
             )));

@@ -72,16 +72,21 @@ pub(crate) fn plan(host: &HostConfig) -> Result<Security> {
     for option in host.security_opt.iter().flatten() {
         apply(option, &mut security)?;
     }
-    if privileged {
+    Ok(security)
+}
+
+/// Looks at the devices that the container is given, on the host as it is now.
+pub(crate) fn gather_devices(host: &HostConfig, security: &mut Security) -> Result<()> {
+    if security.privileged {
         security.devices = all_devices()?;
     }
     for mapping in host.devices.iter().flatten() {
-        map_device(mapping, &mut security)?;
+        map_device(mapping, security)?;
     }
     for text in host.device_cgroup_rules.iter().flatten() {
         security.device_rules.push(device_rule(text)?);
     }
-    Ok(security)
+    Ok(())
 }
 
 /// One `--security-opt`: `KEY=VALUE`, or with a colon as old clients write it.

@@ -22,8 +22,9 @@ pub struct Container {
     pub config: ContainerCreateBody,
     /// Whether it goes when it ends.
     pub auto_remove: bool,
-    /// The process that made it: if it is gone and the container never started, an auto-removed one goes too.
-    pub creator: ProcessId,
+    /// The process that made it in order to start it at once (`run`): if it is gone and the container never
+    /// started, an auto-removed one goes too.
+    pub creator: Option<ProcessId>,
 }
 
 const COLUMNS: &str = "id, name, created, image, config, auto_remove, creator";
@@ -126,7 +127,7 @@ pub fn all(connection: &Connection) -> Result<Vec<Container>> {
 ///
 /// # Errors
 /// The database's.
-pub fn auto_removed(connection: &Connection) -> Result<Vec<(String, ProcessId)>> {
+pub fn auto_removed(connection: &Connection) -> Result<Vec<(String, Option<ProcessId>)>> {
     let mut query = connection.prepare_cached("SELECT id, creator FROM containers WHERE auto_remove")?;
     let mut rows = query.query([])?;
     let mut found = Vec::new();

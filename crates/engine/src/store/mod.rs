@@ -88,6 +88,10 @@ impl Store {
     }
 
     fn make(&mut self) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        // SQLite gives its other files the same mode.
+        std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(0o600))
+            .doing(|| format!("close {} to others", self.path.display()))?;
         self.connection.execute_batch("PRAGMA journal_mode = WAL;")?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
         // Another process may have made it meanwhile.

@@ -193,6 +193,13 @@ pub fn kill_all(path: &str) -> Result<()> {
     {
         return Ok(());
     }
+    // On version 1 a frozen process dies only when it is thawed.
+    for folder in folders(path)? {
+        let state = folder.join("freezer.state");
+        if state.exists() {
+            std::fs::write(&state, "THAWED").step(STEP, || format!("thaw {}", folder.display()))?;
+        }
+    }
     for _ in 0..64 {
         let processes = processes(path)?;
         if processes.is_empty() {

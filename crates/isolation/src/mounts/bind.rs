@@ -59,6 +59,8 @@ pub(crate) fn prepare(
         }
     };
     let propagation = attributes.propagation.unwrap_or_default();
+    // A volume that may have to be filled becomes read-only when that is done.
+    let attributes = if bind.fill { Attributes { readonly: false, ..attributes } } else { attributes };
     let change = Change { idmap, recursive: bind.recursive, ..attributes.change() };
     // One call, and all of it or nothing; propagation has a recursion of its own.
     set_attributes(mount.as_fd(), &propagation.change())

@@ -169,6 +169,12 @@ pub(crate) fn attach_all(
                 {
                     pseudo::copy_up(&place, &made, target)?;
                 }
+                if matches!(mount.source, Source::Bind(bind::Bind { fill: true, .. }))
+                    && mount.attributes.readonly
+                {
+                    set_attributes(made.as_fd(), &Attributes::default().readonly().change())
+                        .step(STEP, || format!("make {target} read-only"))?;
+                }
                 attach(&made, &place, target)?;
             }
             Source::Cgroup => cgroup.attach(root, target, mount.attributes, &mut next)?,

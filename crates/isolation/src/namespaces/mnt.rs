@@ -17,9 +17,18 @@ use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 
 use crate::error::{Result, Step};
+use crate::plan::Handle;
 
 /// CLONE_NEWNS.
 pub const FLAG: i32 = 0x0002_0000;
+
+/// A container's mount namespace: always its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MntNamespace {
+    /// Whose mounts it begins as a copy of, until its root is in place: the host's, unless it joins another
+    /// container's PID namespace. Then that container's, which can look at it there.
+    pub copy_of: Option<Handle>,
+}
 
 /// How mounts made later travel between a mount and the one that it was bound from (mount_namespaces(7)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -26,20 +26,22 @@ pub mod time;
 pub mod user;
 pub mod uts;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, Step};
 use crate::plan::Handle;
 
-/// The namespaces of one container. (The mount namespace is always its own.)
+/// The namespaces of one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespaces {
     /// Users.
     pub user: user::UserNamespace,
     /// Processes.
     pub pid: pid::PidNamespace,
+    /// Mounts.
+    pub mnt: mnt::MntNamespace,
     /// Host name.
     pub uts: uts::UtsNamespace,
     /// IPC.
@@ -88,39 +90,62 @@ impl Namespaces {
     }
 }
 
-/// While it lives, this process is in the namespaces that a container joins, so that a clone is born in them.
+/// While it lives, this process is in the namespaces that a child is to be born in (for the PID namespace: its
+/// children are); when it is dropped, it is back in its own.
+///
+/// Nothing else may be cloned meanwhile: a helper that is born in a container's PID namespace with the host's
+/// rights and files could be reached from there.
 pub(crate) struct JoinedAtClone {
     back: Vec<(OwnedFd, i32)>,
 }
 
 impl JoinedAtClone {
-    /// Enters the joined PID (for children only), UTS, IPC and network namespaces.
+    /// Enters the PID (for children only), UTS, IPC and network namespaces that `namespaces` joins. Where it joins
+    /// a PID namespace, the child's mount namespace begins as a copy of the one given with it, so that those who
+    /// live there never see the host's files in the child's /proc/PID/root, whatever capabilities they have.
     pub(crate) fn enter(namespaces: &Namespaces, handles: &[OwnedFd]) -> Result<JoinedAtClone> {
         let mut joined = JoinedAtClone { back: Vec::new() };
-        for (membership, flag) in namespaces.table() {
-            let Membership::Joined(handle) = membership else { continue };
-            let name = name_of(flag);
-            let target = handles.get(handle.0).ok_or_else(|| {
+        let find = |handle: Handle, flag: i32| {
+            handles.get(handle.0).ok_or_else(|| {
+                let name = name_of(flag);
                 Error::new(
                     "namespaces",
                     format!("the plan joins a {name} namespace that did not come with it"),
                 )
-            })?;
-            if flag != pid::FLAG {
-                let own = std::fs::File::open(format!("/proc/thread-self/ns/{name}"))
-                    .step("namespaces", || format!("open our own {name} namespace"))?;
-                joined.back.push((own.into(), flag));
+            })
+        };
+        for (membership, flag) in namespaces.table() {
+            if let Membership::Joined(handle) = membership {
+                joined.join(find(handle, flag)?.as_fd(), flag)?;
             }
-            bulkhead_sys::namespaces::join(target.as_fd(), flag)
-                .step("namespaces", || format!("join the {name} namespace asked for"))?;
+        }
+        if let Some(handle) = namespaces.mnt.copy_of {
+            joined.join(find(handle, mnt::FLAG)?.as_fd(), mnt::FLAG)?;
         }
         Ok(joined)
+    }
+
+    /// Enters the PID namespace (for children only) and the mounts of a running process.
+    pub(crate) fn enter_process(process: BorrowedFd<'_>) -> Result<JoinedAtClone> {
+        let mut joined = JoinedAtClone { back: Vec::new() };
+        joined.join(process, pid::FLAG)?;
+        joined.join(process, mnt::FLAG)?;
+        Ok(joined)
+    }
+
+    fn join(&mut self, target: BorrowedFd<'_>, flag: i32) -> Result<()> {
+        let name = name_of(flag);
+        let own = std::fs::File::open(format!("/proc/thread-self/ns/{name}"))
+            .step("namespaces", || format!("open our own {name} namespace"))?;
+        self.back.push((own.into(), flag));
+        bulkhead_sys::namespaces::join(target, flag)
+            .step("namespaces", || format!("join the {name} namespace asked for"))
     }
 }
 
 impl Drop for JoinedAtClone {
     fn drop(&mut self) {
-        for (own, flag) in &self.back {
+        for (own, flag) in self.back.iter().rev() {
             if bulkhead_sys::namespaces::join(own.as_fd(), *flag).is_err() {
                 // Going on in somebody else's namespace would let later steps act on the wrong host.
                 bulkhead_sys::process::exit_now(125);
