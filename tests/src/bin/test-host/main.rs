@@ -6,6 +6,7 @@
 //! - `test-host down NAME`: removes the cgroups of the host NAME, whose processes have ended;
 //! - `test-host time SECONDS -- COMMAND…`: after a pause, how many microseconds the command takes, on the host;
 //! - `test-host pss NAME…`: the memory of all processes of these names in KiB, each page divided by its sharers;
+//! - `test-host peek SECONDS PATH`: an attack, run inside a container: whether PATH shows in the root of any process;
 //! - `test-host look`: lists what is left over, on the host where it is run;
 //! - `test-host images`: makes the test images that are missing, and prints where they are.
 //!
@@ -17,6 +18,7 @@
 mod enter;
 mod init;
 mod measure;
+mod peek;
 mod up;
 
 use std::ffi::{OsStr, OsString};
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         ("session", command) => enter::session(command),
         ("time", [pause, dashes, command @ ..]) if *dashes == "--" => measure::time(pause, command),
         ("pss", names) => measure::pss(names),
+        ("peek", [seconds, path]) => peek::peek(seconds, path),
         ("down", [name]) => up::down(name),
         ("look", []) => {
             for line in bulkhead_tests::leftovers::look() {
