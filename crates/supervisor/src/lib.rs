@@ -9,7 +9,8 @@
 //! | [`protocol`] | what clients and supervisor say to each other |
 //! | [`client`] | a client's side: start a supervisor, connect to one |
 //! | [`status`] | what it leaves on disk about its container |
-//! | `life` | a container's life: birth, the poll loop, the end |
+//! | `start`, `life` | a container's life: its beginning; the poll loop, and the end |
+//! | `requests` | what clients ask meanwhile |
 //! | `attachments`, `output`, `input` | who sees the container's output and feeds its input |
 //! | `sessions` | later programs (exec) |
 //! | `log` | the log file |
@@ -25,7 +26,9 @@ mod input;
 mod life;
 mod log;
 mod output;
+mod requests;
 mod sessions;
+mod start;
 
 pub use init::run_as_init;
 pub use life::supervise;

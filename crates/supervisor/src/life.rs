@@ -5,28 +5,27 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
-use bulkhead_isolation::birth::{self, Born};
-use bulkhead_isolation::enter::Container;
+use bulkhead_isolation::birth::Born;
+use bulkhead_isolation::cgroups;
 use bulkhead_isolation::namespaces::{Namespaces, pid::PidNamespace};
+use bulkhead_isolation::seccomp::Program;
 use bulkhead_isolation::trace::Trace;
-use bulkhead_isolation::{Error, Result, Step, cgroups};
 use bulkhead_sys::pidfd::{self, Ended};
 use bulkhead_sys::{channel, memory, signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::attachments::Attachment;
-use crate::client::{SOCKET, address};
+use crate::client::SOCKET;
 use crate::input::Input;
 use crate::log::{Log, Stream};
 use crate::output::Source;
-use crate::protocol::{Attach, Exec, Reply, Request, Start};
-use crate::sessions::{Sessions, no_streams};
-use crate::status::{ProcessId, State, Status, now};
+use crate::protocol::{Reply, Request, Start};
+use crate::sessions::Sessions;
+use crate::status::{State, Status, now};
 
-const CHILD_ENDED: i32 = 17;
-const TERMINATE: i32 = 15;
+pub(crate) const CHILD_ENDED: i32 = 17;
+pub(crate) const TERMINATE: i32 = 15;
 
 /// Runs one container, as the first message on standard input says, until it has ended.
 pub fn supervise() -> ExitCode {
@@ -83,127 +82,44 @@ fn finish_by(command: Option<Vec<String>>) -> ExitCode {
 }
 
 /// Answers; a client that has gone needs none.
-fn reply(socket: impl AsFd, reply: &Reply, fds: &[BorrowedFd<'_>]) {
+pub(crate) fn reply(socket: impl AsFd, reply: &Reply, fds: &[BorrowedFd<'_>]) {
     if let Ok(body) = serde_json::to_vec(reply) {
         let _ = channel::send(socket, &body, fds);
     }
 }
 
-struct Client {
-    number: u64,
-    socket: OwnedFd,
+pub(crate) struct Client {
+    pub(crate) number: u64,
+    pub(crate) socket: OwnedFd,
     /// Whether it is told of the container's end.
-    waits: bool,
+    pub(crate) waits: bool,
 }
 
-struct Life {
-    lock: Option<OwnedFd>,
-    folder: String,
-    run_folder: String,
-    cgroup_path: String,
-    finish: Option<Vec<String>>,
-    namespaces: Namespaces,
-    born: Born,
-    status: Status,
-    ended: bool,
-    signals: OwnedFd,
-    listener: OwnedFd,
-    clients: Vec<Client>,
-    next_client: u64,
-    attachments: Vec<Attachment>,
-    sources: Vec<Source>,
-    terminal: Option<OwnedFd>,
-    input: Input,
-    log: Log,
-    sessions: Sessions,
+/// A container and all that belongs to it.
+pub(crate) struct Life {
+    pub(crate) lock: Option<OwnedFd>,
+    pub(crate) folder: String,
+    pub(crate) run_folder: String,
+    pub(crate) cgroup_path: String,
+    pub(crate) finish: Option<Vec<String>>,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) filter: Option<Program>,
+    pub(crate) born: Born,
+    pub(crate) status: Status,
+    pub(crate) ended: bool,
+    pub(crate) signals: OwnedFd,
+    pub(crate) listener: OwnedFd,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) next_client: u64,
+    pub(crate) attachments: Vec<Attachment>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) terminal: Option<OwnedFd>,
+    pub(crate) input: Input,
+    pub(crate) log: Log,
+    pub(crate) sessions: Sessions,
 }
 
 impl Life {
-    /// Brings the container to life.
-    fn begin(start: &mut Start, mut handles: Vec<OwnedFd>, trace: &mut Trace) -> Result<(Life, Vec<String>)> {
-        let step = "supervisor";
-        if handles.len() != start.handles + start.attach.count() {
-            return Err(Error::new(step, "the container's descriptors did not come with it"));
-        }
-        let attached = handles.split_off(start.handles);
-        let attachment =
-            Attachment::new(start.attach, attached, true).step(step, || "attach to the client")?;
-        let signals =
-            signals::descriptor(&[CHILD_ENDED, TERMINATE, 1, 2, 3]).step(step, || "receive signals")?;
-        let listener = listen(&start.run_folder).step(step, || format!("listen in {}", start.run_folder))?;
-        let log = Log::open(start.log.as_deref()).step(step, || "open the container's log")?;
-        let (streams, ours) = match start.plan.process.terminal {
-            Some(_) => (None, Vec::new()),
-            None => pipes(start.open_stdin).map(|(theirs, ours)| (Some(theirs), ours))?,
-        };
-        trace.lap("supervisor ready");
-        let endpoints = std::mem::take(&mut start.endpoints);
-        let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &endpoints);
-        let mut born = birth::bring(&start.plan, &handles, streams, &mut wire, trace)?;
-        let warnings = std::mem::take(&mut born.cgroup.warnings);
-
-        let mut ours = ours.into_iter();
-        let terminal = born.first.terminal.take();
-        let (sources, input) = match &terminal {
-            Some(terminal) => {
-                let copy = || terminal.try_clone().step(step, || "share the terminal");
-                (vec![Source::new(Stream::Stdout, copy()?)], Some(copy()?).filter(|_| start.open_stdin))
-            }
-            None => {
-                let (stdout, stderr) = (ours.next(), ours.next());
-                let output = stdout.map(|fd| Source::new(Stream::Stdout, fd));
-                let errors = stderr.map(|fd| Source::new(Stream::Stderr, fd));
-                (output.into_iter().chain(errors).collect(), ours.next())
-            }
-        };
-        let sources = sources.into_iter().collect::<io::Result<Vec<_>>>().step(step, || "read the output")?;
-        let input =
-            Input::new(input, start.stdin_once && terminal.is_none()).step(step, || "write the input")?;
-        let status = Status {
-            state: State::Running,
-            first: Some(ProcessId::of(born.first.pid).step(step, || "look at the first program").or_else(
-                |error| {
-                    // It may have ended already; then it is a zombie of ours, and the loop will find it.
-                    ended_already(&born).ok_or(error)
-                },
-            )?),
-            supervisor: ProcessId::of(std::process::id().cast_signed()).step(step, || "look at ourselves")?,
-            started_at: now(),
-            finished_at: None,
-            exit_code: 0,
-            oom_killed: false,
-            error: String::new(),
-        };
-        if let Err(error) = status.write(Path::new(&start.folder)) {
-            undo_birth(&born, &start.plan.cgroup.path);
-            return Err(error).step(step, || format!("write the status in {}", start.folder));
-        }
-        trace.lap("status written");
-        let life = Life {
-            // The last handle is the container's lock, ours from now on until the container has ended.
-            lock: handles.pop(),
-            folder: std::mem::take(&mut start.folder),
-            run_folder: std::mem::take(&mut start.run_folder),
-            cgroup_path: std::mem::take(&mut start.plan.cgroup.path),
-            finish: start.finish.take(),
-            namespaces: std::mem::take(&mut start.plan.namespaces),
-            born,
-            status,
-            ended: false,
-            signals,
-            listener,
-            clients: Vec::new(),
-            next_client: 1,
-            attachments: Some(attachment).filter(|a| !a.is_over()).into_iter().collect(),
-            sources,
-            terminal,
-            input,
-            log,
-            sessions: Sessions::default(),
-        };
-        Ok((life, warnings))
-    }
-
     /// The loop. Gives the command to execute last, if any.
     fn run(&mut self) -> Option<Vec<String>> {
         while !self.ended || self.attachments.iter().any(Attachment::waits) {
@@ -410,117 +326,6 @@ impl Life {
         let _ = rustix::fs::rmdir(&*self.run_folder);
         remove_group(&self.cgroup_path);
     }
-
-    fn welcome(&mut self) {
-        let Ok(socket) = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC) else { return };
-        self.clients.push(Client { number: self.next_client, socket, waits: false });
-        self.next_client += 1;
-    }
-
-    fn answer(&self, number: u64, word: &Reply, fds: &[BorrowedFd<'_>]) {
-        if let Some(client) = self.clients.iter().find(|client| client.number == number) {
-            reply(&client.socket, word, fds);
-        }
-    }
-
-    fn hear(&mut self, number: u64) {
-        let Some(client) = self.clients.iter().find(|client| client.number == number) else { return };
-        let message = match channel::receive(&client.socket) {
-            Ok(Some(message)) => message,
-            Ok(None) | Err(_) => {
-                self.clients.retain(|client| client.number != number);
-                return;
-            }
-        };
-        let answer = match serde_json::from_slice(&message.body) {
-            Ok(request) => self.fulfil(request, message.fds, number),
-            Err(error) => Err(Error::new("request", format!("cannot understand the request: {error}"))),
-        };
-        match answer {
-            Ok(None) => {}
-            Ok(Some((word, fd))) => {
-                let fds: Vec<BorrowedFd<'_>> = fd.iter().map(AsFd::as_fd).collect();
-                self.answer(number, &word, &fds);
-            }
-            Err(error) => self.answer(number, &Reply::Failed(error), &[]),
-        }
-    }
-
-    fn fulfil(
-        &mut self,
-        request: Request,
-        fds: Vec<OwnedFd>,
-        number: u64,
-    ) -> Result<Option<(Reply, Option<OwnedFd>)>> {
-        let done = Ok(Some((Reply::Done, None)));
-        match request {
-            Request::Start(_) => Err(Error::new("request", "this supervisor has its container already")),
-            Request::Signal(signal) => {
-                pidfd::send_signal(self.born.first.pidfd.as_fd(), signal)
-                    .step("signal", || format!("send signal {signal} to the container"))?;
-                // A frozen process (version 1) dies only when it is thawed.
-                if signal == 9 && self.status.state == State::Paused {
-                    self.born.cgroup.freeze(false)?;
-                }
-                done
-            }
-            Request::Resize { rows, columns } => {
-                self.resize(rows, columns)?;
-                done
-            }
-            Request::Freeze(frozen) => {
-                self.born.cgroup.freeze(frozen)?;
-                self.status.state = if frozen { State::Paused } else { State::Running };
-                self.status
-                    .write(Path::new(&self.folder))
-                    .step("status", || "write the container's status")?;
-                done
-            }
-            Request::Attach(wanted) => {
-                self.attach(wanted, fds)?;
-                done
-            }
-            Request::Wait if self.ended => Ok(Some((Reply::Ended(Box::new(self.status.clone())), None))),
-            Request::Wait => {
-                for client in self.clients.iter_mut().filter(|client| client.number == number) {
-                    client.waits = true;
-                }
-                Ok(None)
-            }
-            Request::Exec(exec) => self.exec(&exec, fds, number).map(Some),
-        }
-    }
-
-    fn attach(&mut self, wanted: Attach, fds: Vec<OwnedFd>) -> Result<()> {
-        let mut attachment = Attachment::new(wanted, fds, false).step("attach", || "attach to the client")?;
-        if self.terminal.is_some() {
-            attachment.stderr = None;
-        }
-        self.attachments.push(attachment);
-        Ok(())
-    }
-
-    fn resize(&self, rows: u16, columns: u16) -> Result<()> {
-        let Some(terminal) = &self.terminal else { return Ok(()) };
-        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(terminal, size).step("terminal", || "resize the terminal")
-    }
-
-    fn exec(&mut self, exec: &Exec, fds: Vec<OwnedFd>, number: u64) -> Result<(Reply, Option<OwnedFd>)> {
-        if self.ended {
-            return Err(Error::new("exec", "the container is not running"));
-        }
-        if self.status.state == State::Paused {
-            return Err(Error::new("exec", "the container is paused: unpause it before exec"));
-        }
-        let container = Container {
-            first: self.born.first.pidfd.as_fd(),
-            namespaces: &self.namespaces,
-            cgroup: &self.born.cgroup,
-        };
-        let begun = self.sessions.begin(container, exec, fds, number)?;
-        Ok((Reply::ExecStarted { pid: begun.pid, laps: begun.laps }, begun.terminal))
-    }
 }
 
 enum Event {
@@ -534,64 +339,12 @@ enum Event {
     Unread(usize),
 }
 
-/// Ends a container that came to life and cannot be kept. The error that led here is the one to tell.
-fn undo_birth(born: &Born, group: &str) {
-    let _ = pidfd::send_signal(born.first.pidfd.as_fd(), 9);
-    let _ = pidfd::wait(&born.first.pidfd, true);
-    remove_group(group);
-}
-
 /// Removes the control group, once the last processes of it are on their way out.
-fn remove_group(path: &str) {
+pub(crate) fn remove_group(path: &str) {
     for _ in 0..100 {
         match cgroups::remove(path) {
             Ok(()) => break,
             Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
         }
     }
-}
-
-fn ended_already(born: &Born) -> Option<ProcessId> {
-    Some(ProcessId { pid: born.first.pid, started: 0, boot: crate::status::boot_id().ok()? })
-}
-
-/// The container's ends of its standard streams, and ours: output, errors, input.
-fn pipes(open_stdin: bool) -> Result<(birth::Streams, Vec<OwnedFd>)> {
-    let pipe = || {
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("standard streams", || "make a pipe")
-    };
-    let ((output, stdout), (errors, stderr)) = (pipe()?, pipe()?);
-    let mut ours = vec![output, errors];
-    let stdin = if open_stdin {
-        let (stdin, input) = pipe()?;
-        ours.push(input);
-        stdin
-    } else {
-        let [null, ..] = no_streams()?;
-        null
-    };
-    Ok(([stdin, stdout, stderr], ours))
-}
-
-/// Connects the new network namespace: a loopback link, and whatever networks it is on.
-fn wire(namespace: BorrowedFd<'_>, endpoints: &[bulkhead_network::endpoint::Endpoint]) -> Result<()> {
-    let failed = |error: bulkhead_network::Error| Error::new("network", error.to_string());
-    if endpoints.is_empty() {
-        return bulkhead_network::endpoint::loopback_up(namespace).map_err(failed);
-    }
-    for endpoint in endpoints {
-        bulkhead_network::endpoint::attach(namespace, endpoint).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn listen(run_folder: &str) -> io::Result<OwnedFd> {
-    let folder = open(run_folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    // One that a killed supervisor left.
-    let _ = rustix::fs::unlinkat(&folder, SOCKET, rustix::fs::AtFlags::empty());
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let listener = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-    rustix::net::bind(&listener, &address(&folder)?)?;
-    rustix::net::listen(&listener, 128)?;
-    Ok(listener)
 }

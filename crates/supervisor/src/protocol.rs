@@ -88,8 +88,11 @@ impl Attach {
 /// A later program.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Exec {
-    /// The program.
+    /// The program. Its system call filter is the container's own, which the supervisor has, unless it is
+    /// privileged: compiling and sending it again would take longer than all the rest.
     pub process: Process,
+    /// Whether no filter holds for it.
+    pub privileged: bool,
     /// Whether nobody waits for it or sees its output.
     pub detached: bool,
     /// Whether to take the time of each step.

@@ -77,6 +77,7 @@ impl Engine {
         }
         let exec = Exec {
             process: self.process_of(container, request)?,
+            privileged: request.privileged,
             detached: request.detached,
             trace: request.trace,
         };
@@ -132,7 +133,6 @@ impl Engine {
         }
         if request.privileged {
             process.capabilities = Capabilities::of_root(bounding_set());
-            process.seccomp = None;
         }
         process.terminal = request.terminal;
         Ok(process)

@@ -1,0 +1,131 @@
+//! What clients ask of a running container's supervisor, and how it is fulfilled.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use bulkhead_isolation::enter::Container;
+use bulkhead_isolation::{Error, Result, Step};
+use bulkhead_sys::{channel, pidfd};
+use rustix::net::SocketFlags;
+
+use crate::attachments::Attachment;
+use crate::life::{Client, Life, reply};
+use crate::protocol::{Attach, Exec, Reply, Request};
+use crate::status::State;
+
+impl Life {
+    pub(crate) fn welcome(&mut self) {
+        let Ok(socket) = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC) else { return };
+        self.clients.push(Client { number: self.next_client, socket, waits: false });
+        self.next_client += 1;
+    }
+
+    pub(crate) fn answer(&self, number: u64, word: &Reply, fds: &[BorrowedFd<'_>]) {
+        if let Some(client) = self.clients.iter().find(|client| client.number == number) {
+            reply(&client.socket, word, fds);
+        }
+    }
+
+    pub(crate) fn hear(&mut self, number: u64) {
+        let Some(client) = self.clients.iter().find(|client| client.number == number) else { return };
+        let message = match channel::receive(&client.socket) {
+            Ok(Some(message)) => message,
+            Ok(None) | Err(_) => {
+                self.clients.retain(|client| client.number != number);
+                return;
+            }
+        };
+        let answer = match serde_json::from_slice(&message.body) {
+            Ok(request) => self.fulfil(request, message.fds, number),
+            Err(error) => Err(Error::new("request", format!("cannot understand the request: {error}"))),
+        };
+        match answer {
+            Ok(None) => {}
+            Ok(Some((word, fd))) => {
+                let fds: Vec<BorrowedFd<'_>> = fd.iter().map(AsFd::as_fd).collect();
+                self.answer(number, &word, &fds);
+            }
+            Err(error) => self.answer(number, &Reply::Failed(error), &[]),
+        }
+    }
+
+    fn fulfil(
+        &mut self,
+        request: Request,
+        fds: Vec<OwnedFd>,
+        number: u64,
+    ) -> Result<Option<(Reply, Option<OwnedFd>)>> {
+        let done = Ok(Some((Reply::Done, None)));
+        match request {
+            Request::Start(_) => Err(Error::new("request", "this supervisor has its container already")),
+            Request::Signal(signal) => {
+                pidfd::send_signal(self.born.first.pidfd.as_fd(), signal)
+                    .step("signal", || format!("send signal {signal} to the container"))?;
+                // A frozen process (version 1) dies only when it is thawed.
+                if signal == 9 && self.status.state == State::Paused {
+                    self.born.cgroup.freeze(false)?;
+                }
+                done
+            }
+            Request::Resize { rows, columns } => {
+                self.resize(rows, columns)?;
+                done
+            }
+            Request::Freeze(frozen) => {
+                self.born.cgroup.freeze(frozen)?;
+                self.status.state = if frozen { State::Paused } else { State::Running };
+                self.status
+                    .write(Path::new(&self.folder))
+                    .step("status", || "write the container's status")?;
+                done
+            }
+            Request::Attach(wanted) => {
+                self.attach(wanted, fds)?;
+                done
+            }
+            Request::Wait if self.ended => Ok(Some((Reply::Ended(Box::new(self.status.clone())), None))),
+            Request::Wait => {
+                for client in self.clients.iter_mut().filter(|client| client.number == number) {
+                    client.waits = true;
+                }
+                Ok(None)
+            }
+            Request::Exec(exec) => self.exec(*exec, fds, number).map(Some),
+        }
+    }
+
+    fn attach(&mut self, wanted: Attach, fds: Vec<OwnedFd>) -> Result<()> {
+        let mut attachment = Attachment::new(wanted, fds, false).step("attach", || "attach to the client")?;
+        if self.terminal.is_some() {
+            attachment.stderr = None;
+        }
+        self.attachments.push(attachment);
+        Ok(())
+    }
+
+    fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        let Some(terminal) = &self.terminal else { return Ok(()) };
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(terminal, size).step("terminal", || "resize the terminal")
+    }
+
+    fn exec(&mut self, exec: Exec, fds: Vec<OwnedFd>, number: u64) -> Result<(Reply, Option<OwnedFd>)> {
+        if self.ended {
+            return Err(Error::new("exec", "the container is not running"));
+        }
+        if self.status.state == State::Paused {
+            return Err(Error::new("exec", "the container is paused: unpause it before exec"));
+        }
+        let mut exec = exec;
+        if !exec.privileged {
+            exec.process.seccomp.clone_from(&self.filter);
+        }
+        let container = Container {
+            first: self.born.first.pidfd.as_fd(),
+            namespaces: &self.namespaces,
+            cgroup: &self.born.cgroup,
+        };
+        let begun = self.sessions.begin(container, &exec, fds, number)?;
+        Ok((Reply::ExecStarted { pid: begun.pid, laps: begun.laps }, begun.terminal))
+    }
+}

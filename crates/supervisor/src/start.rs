@@ -1,0 +1,167 @@
+//! How a supervisor begins: its descriptors are sorted, the container is brought to life, and the truth about it is
+//! written down before anybody is told.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use bulkhead_isolation::birth::{self, Born};
+use bulkhead_isolation::trace::Trace;
+use bulkhead_isolation::{Error, Result, Step};
+use bulkhead_sys::{pidfd, signals};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+use crate::attachments::Attachment;
+use crate::client::{SOCKET, address};
+use crate::input::Input;
+use crate::life::{CHILD_ENDED, Life, TERMINATE, remove_group};
+use crate::log::{Log, Stream};
+use crate::output::Source;
+use crate::protocol::Start;
+use crate::sessions::{Sessions, no_streams};
+use crate::status::{ProcessId, State, Status, now};
+
+impl Life {
+    /// Brings the container to life.
+    pub(crate) fn begin(
+        start: &mut Start,
+        mut handles: Vec<OwnedFd>,
+        trace: &mut Trace,
+    ) -> Result<(Life, Vec<String>)> {
+        let step = "supervisor";
+        if handles.len() != start.handles + start.attach.count() {
+            return Err(Error::new(step, "the container's descriptors did not come with it"));
+        }
+        let attached = handles.split_off(start.handles);
+        let attachment =
+            Attachment::new(start.attach, attached, true).step(step, || "attach to the client")?;
+        let signals =
+            signals::descriptor(&[CHILD_ENDED, TERMINATE, 1, 2, 3]).step(step, || "receive signals")?;
+        let listener = listen(&start.run_folder).step(step, || format!("listen in {}", start.run_folder))?;
+        let log = Log::open(start.log.as_deref()).step(step, || "open the container's log")?;
+        let (streams, ours) = match start.plan.process.terminal {
+            Some(_) => (None, Vec::new()),
+            None => pipes(start.open_stdin).map(|(theirs, ours)| (Some(theirs), ours))?,
+        };
+        trace.lap("supervisor ready");
+        let endpoints = std::mem::take(&mut start.endpoints);
+        let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &endpoints);
+        let mut born = birth::bring(&start.plan, &handles, streams, &mut wire, trace)?;
+        let warnings = std::mem::take(&mut born.cgroup.warnings);
+
+        let mut ours = ours.into_iter();
+        let terminal = born.first.terminal.take();
+        let (sources, input) = match &terminal {
+            Some(terminal) => {
+                let copy = || terminal.try_clone().step(step, || "share the terminal");
+                (vec![Source::new(Stream::Stdout, copy()?)], Some(copy()?).filter(|_| start.open_stdin))
+            }
+            None => {
+                let (stdout, stderr) = (ours.next(), ours.next());
+                let output = stdout.map(|fd| Source::new(Stream::Stdout, fd));
+                let errors = stderr.map(|fd| Source::new(Stream::Stderr, fd));
+                (output.into_iter().chain(errors).collect(), ours.next())
+            }
+        };
+        let sources = sources.into_iter().collect::<io::Result<Vec<_>>>().step(step, || "read the output")?;
+        let input =
+            Input::new(input, start.stdin_once && terminal.is_none()).step(step, || "write the input")?;
+        let status = Status {
+            state: State::Running,
+            first: Some(ProcessId::of(born.first.pid).step(step, || "look at the first program").or_else(
+                |error| {
+                    // It may have ended already; then it is a zombie of ours, and the loop will find it.
+                    ended_already(&born).ok_or(error)
+                },
+            )?),
+            supervisor: ProcessId::of(std::process::id().cast_signed()).step(step, || "look at ourselves")?,
+            started_at: now(),
+            finished_at: None,
+            exit_code: 0,
+            oom_killed: false,
+            error: String::new(),
+        };
+        if let Err(error) = status.write(Path::new(&start.folder)) {
+            undo_birth(&born, &start.plan.cgroup.path);
+            return Err(error).step(step, || format!("write the status in {}", start.folder));
+        }
+        trace.lap("status written");
+        let life = Life {
+            // The last handle is the container's lock, ours from now on until the container has ended.
+            lock: handles.pop(),
+            folder: std::mem::take(&mut start.folder),
+            run_folder: std::mem::take(&mut start.run_folder),
+            cgroup_path: std::mem::take(&mut start.plan.cgroup.path),
+            finish: start.finish.take(),
+            namespaces: std::mem::take(&mut start.plan.namespaces),
+            filter: start.plan.process.seccomp.take(),
+            born,
+            status,
+            ended: false,
+            signals,
+            listener,
+            clients: Vec::new(),
+            next_client: 1,
+            attachments: Some(attachment).filter(|a| !a.is_over()).into_iter().collect(),
+            sources,
+            terminal,
+            input,
+            log,
+            sessions: Sessions::default(),
+        };
+        Ok((life, warnings))
+    }
+}
+
+/// Ends a container that came to life and cannot be kept. The error that led here is the one to tell.
+fn undo_birth(born: &Born, group: &str) {
+    let _ = pidfd::send_signal(born.first.pidfd.as_fd(), 9);
+    let _ = pidfd::wait(&born.first.pidfd, true);
+    remove_group(group);
+}
+
+fn ended_already(born: &Born) -> Option<ProcessId> {
+    Some(ProcessId { pid: born.first.pid, started: 0, boot: crate::status::boot_id().ok()? })
+}
+
+/// The container's ends of its standard streams, and ours: output, errors, input.
+fn pipes(open_stdin: bool) -> Result<(birth::Streams, Vec<OwnedFd>)> {
+    let pipe = || {
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step("standard streams", || "make a pipe")
+    };
+    let ((output, stdout), (errors, stderr)) = (pipe()?, pipe()?);
+    let mut ours = vec![output, errors];
+    let stdin = if open_stdin {
+        let (stdin, input) = pipe()?;
+        ours.push(input);
+        stdin
+    } else {
+        let [null, ..] = no_streams()?;
+        null
+    };
+    Ok(([stdin, stdout, stderr], ours))
+}
+
+/// Connects the new network namespace: a loopback link, and whatever networks it is on.
+fn wire(namespace: BorrowedFd<'_>, endpoints: &[bulkhead_network::endpoint::Endpoint]) -> Result<()> {
+    let failed = |error: bulkhead_network::Error| Error::new("network", error.to_string());
+    if endpoints.is_empty() {
+        return bulkhead_network::endpoint::loopback_up(namespace).map_err(failed);
+    }
+    for endpoint in endpoints {
+        bulkhead_network::endpoint::attach(namespace, endpoint).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn listen(run_folder: &str) -> io::Result<OwnedFd> {
+    let folder = open(run_folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    // One that a killed supervisor left.
+    let _ = rustix::fs::unlinkat(&folder, SOCKET, rustix::fs::AtFlags::empty());
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let listener = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::net::bind(&listener, &address(&folder)?)?;
+    rustix::net::listen(&listener, 128)?;
+    Ok(listener)
+}
