@@ -239,7 +239,8 @@ impl Unborn {
     /// Waits until the program runs.
     pub(crate) fn see_it_run(mut self, trace: &mut Trace) -> Result<Running> {
         let terminal = self.listen(trace)?;
-        // An end without a word is either the program's start or the child's death: ask which.
+        // An end without a word is the program's start, or the death of a child that somebody killed: whoever owns the
+        // pidfd learns that as it would of the program.
         let pidfd = self.pidfd.take().ok_or_else(|| Error::new("clone", "the child is gone"))?;
         Ok(Running { pid: self.pid, pidfd, terminal })
     }
