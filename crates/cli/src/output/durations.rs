@@ -111,23 +111,7 @@ fn decimal(value: u128, places: usize) -> String {
 
 /// A duration in words, roughly: `Less than a second`, `About a minute`, `3 weeks`. Docker adds ` ago` or `Up `.
 pub fn human_duration(duration: Duration) -> String {
-    let seconds = duration.whole_seconds();
-    let minutes = duration.whole_minutes();
-    // Docker rounds hours to the nearest, and counts everything longer from those.
-    let hours = (seconds + 1800) / 3600;
-    match () {
-        () if seconds < 1 => "Less than a second".to_owned(),
-        () if seconds == 1 => "1 second".to_owned(),
-        () if seconds < 60 => format!("{seconds} seconds"),
-        () if minutes == 1 => "About a minute".to_owned(),
-        () if minutes < 60 => format!("{minutes} minutes"),
-        () if hours == 1 => "About an hour".to_owned(),
-        () if hours < 48 => format!("{hours} hours"),
-        () if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
-        () if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
-        () if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
-        () => format!("{} years", duration.whole_hours() / 24 / 365),
-    }
+    bulkhead_engine::units::human_duration(duration.whole_seconds())
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard_stubs::models::{ContainerCreateBody, HostConfig};
-use bulkhead_isolation::TerminalSize;
 use bulkhead_supervisor::status::ProcessId;
 
 use crate::error::{Doing, Error, Result};
 use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::merge;
-use crate::spec::namespaces::{self, Joined, Mode, Modes};
+use crate::spec::namespaces::{self, Mode, Modes};
 use crate::store::containers::Container;
 use crate::store::{addresses, containers, volumes};
 use crate::{Engine, host_image, id, names, spec};
@@ -116,24 +115,7 @@ impl Engine {
                 self.container(name)?;
             }
         }
-        let stand_in = Some(bulkhead_isolation::Handle(0));
-        let joined = Joined {
-            handles: Vec::new(),
-            pid: stand_in,
-            pid_mounts: stand_in,
-            ipc: stand_in,
-            ipc_mounts: stand_in,
-            net: stand_in,
-            uts: stand_in,
-        };
-        let around = spec::Surroundings {
-            roots: &self.roots,
-            layers: Vec::new(),
-            joined,
-            files: self.roots.container(&container.id),
-            terminal: TerminalSize::default(),
-            init: self.init(),
-        };
+        let around = spec::Surroundings::stand_in(&self.roots, self.init(), &container.id);
         spec::plan(container, &around).map(|(_, warnings)| warnings)
     }
 

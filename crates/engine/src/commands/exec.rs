@@ -10,7 +10,6 @@ use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::protocol::{Exec, Reply, Request};
 
 use crate::error::{Doing, Error, Result};
-use crate::spec::namespaces::Joined;
 use crate::spec::process::{environment, working_dir};
 use crate::spec::{self, Surroundings};
 use crate::store::containers::Container;
@@ -99,23 +98,7 @@ impl Engine {
         container: &Container,
         request: &ExecRequest,
     ) -> Result<bulkhead_isolation::Process> {
-        let stand_in = Some(bulkhead_isolation::Handle(0));
-        let around = Surroundings {
-            roots: &self.roots,
-            layers: Vec::new(),
-            joined: Joined {
-                pid: stand_in,
-                pid_mounts: stand_in,
-                ipc: stand_in,
-                ipc_mounts: stand_in,
-                net: stand_in,
-                uts: stand_in,
-                ..Joined::default()
-            },
-            files: self.roots.container(&container.id),
-            terminal: TerminalSize::default(),
-            init: self.init(),
-        };
+        let around = Surroundings::stand_in(&self.roots, self.init(), &container.id);
         let host = container.config.host_config.clone().unwrap_or_default();
         let mut process = spec::process_alone(container, &host, &around)?;
         process.args.clone_from(&request.command);

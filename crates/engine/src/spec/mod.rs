@@ -46,6 +46,31 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) init: &'a std::path::Path,
 }
 
+impl<'a> Surroundings<'a> {
+    /// What a plan that is only to be checked, or of which only the process is wanted, depends on: nothing is
+    /// opened, and whatever is joined is taken to be there.
+    pub(crate) fn stand_in(roots: &'a Roots, init: &'a std::path::Path, id: &str) -> Surroundings<'a> {
+        let there = Some(bulkhead_isolation::Handle(0));
+        let joined = namespaces::Joined {
+            handles: Vec::new(),
+            pid: there,
+            pid_mounts: there,
+            ipc: there,
+            ipc_mounts: there,
+            net: there,
+            uts: there,
+        };
+        Surroundings {
+            roots,
+            layers: Vec::new(),
+            joined,
+            files: roots.container(id),
+            terminal: TerminalSize::default(),
+            init,
+        }
+    }
+}
+
 /// The plan, and sentences on what was left out of it.
 pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(Plan, Vec<String>)> {
     let mut warnings = Vec::new();
