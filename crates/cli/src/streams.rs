@@ -75,6 +75,8 @@ pub(crate) struct Session<'a> {
     pub(crate) connection: &'a Connection,
     /// The keys that detach, if any do.
     pub(crate) detach_keys: Vec<u8>,
+    /// Whether the streams are those of an exec, which go straight to its program.
+    pub(crate) is_exec: bool,
     /// Whether signals that this process gets go to the container.
     pub(crate) proxy_signals: bool,
     /// Whether the container has a terminal whose size follows the user's.
@@ -137,10 +139,11 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
                 kinds.push(kind);
             }
         }
-        // Once the program has ended, only what is there already is passed on: a process that it left behind
-        // may hold the pipes open for ever.
+        // Once an exec has ended, only what is there already is passed on: a process that it left behind may hold its
+        // pipes open for ever. Those of the container itself its supervisor closes, when it has passed on everything.
         let no_wait = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-        match poll(&mut wanted, outcome.as_ref().map(|_| &no_wait)) {
+        let patience = outcome.as_ref().filter(|_| session.is_exec).map(|_| &no_wait);
+        match poll(&mut wanted, patience) {
             Ok(0) if outcome.is_some() => break,
             Ok(_) => {}
             Err(Errno::INTR) => continue,
@@ -164,16 +167,16 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
                     // A terminal that has gone, or one that we may not read in the background.
                     Err(_) => ending = true,
                 },
-                Kind::InputRoom if events.contains(PollFlags::ERR) => {
+                Kind::InputRoom if events.intersects(PollFlags::ERR | PollFlags::HUP) => {
                     streams.input = None;
                     pending.clear();
                 }
                 Kind::InputRoom => flush(&mut streams.input, &mut pending),
-                Kind::Output => {
-                    if !copy(&mut streams.output, &mut buffer, &io::stdout().as_fd()) {
-                        return Ok(Outcome::Unread);
-                    }
-                }
+                Kind::Output => match copy(&mut streams.output, &mut buffer, &io::stdout().as_fd()) {
+                    Ok(()) => {}
+                    Err(Errno::PIPE) => return Ok(Outcome::Unread),
+                    Err(error) => return Err(io::Error::from(error)),
+                },
                 // Errors that nobody reads are no reason to stop.
                 Kind::Errors => drop(copy(&mut streams.errors, &mut buffer, &io::stderr().as_fd())),
             }
@@ -248,20 +251,16 @@ fn flush(input: &mut Option<OwnedFd>, pending: &mut Vec<u8>) {
     pending.drain(..taken);
 }
 
-/// Reads once and writes all of it; a stream that has ended, or that nobody reads any more, is closed. `false`:
-/// nobody reads it any more.
-fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) -> bool {
-    let Some(fd) = &*from else { return true };
+/// Reads once and writes all of it; a stream that has ended, or cannot be written any further, is closed.
+fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let Some(fd) = &*from else { return Ok(()) };
     let length = match rustix::io::read(fd, &mut *buffer) {
-        Ok(0) => {
+        Ok(length) if length > 0 => length,
+        Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
+        // Its end; EIO is that of a terminal (pty(7)).
+        Ok(_) | Err(_) => {
             *from = None;
-            return true;
-        }
-        Ok(length) => length,
-        Err(Errno::INTR | Errno::AGAIN) => return true,
-        Err(_) => {
-            *from = None;
-            return true;
+            return Ok(());
         }
     };
     let mut rest = buffer.get(..length).unwrap_or_default();
@@ -273,13 +272,13 @@ fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) -> b
             Err(Errno::AGAIN) => {
                 let _ = poll(&mut [PollFd::from_borrowed_fd(*to, PollFlags::OUT)], None);
             }
-            Err(_) => {
+            Err(error) => {
                 *from = None;
-                return false;
+                return Err(error);
             }
         }
     }
-    true
+    Ok(())
 }
 
 /// Finds the keys that detach in what the user types. What could be their beginning is held back until it is

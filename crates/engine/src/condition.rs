@@ -1,9 +1,10 @@
 //! Where a container stands: what its supervisor wrote, held against whether that supervisor lives.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 
 use bulkhead_isolation::cgroups;
-use bulkhead_supervisor::status::{State, Status, now};
+use bulkhead_supervisor::status::{ProcessId, State, Status, now};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 
@@ -56,15 +57,34 @@ impl Engine {
     /// # Errors
     /// The status cannot be read.
     pub fn condition(&self, container: &Container) -> Result<Condition> {
-        let folder = self.roots.container(&container.id);
-        let read =
-            Status::read(&folder).doing(|| format!("read the status of container {}", container.name))?;
-        Ok(match read {
+        Ok(match self.status_of(container)? {
             None => Condition::Created,
             Some(status) if status.state == State::Exited => Condition::Exited(status),
             Some(status) if status.supervisor.lives() => Condition::Running(status),
             Some(_) => self.bury(container)?,
         })
+    }
+
+    /// What the supervisor wrote. A file that cannot be understood (cut short by a power cut) says no more than that
+    /// the container has run: what is left of it is cleared away like that of a killed supervisor.
+    fn status_of(&self, container: &Container) -> Result<Option<Status>> {
+        match Status::read(&self.roots.container(&container.id)) {
+            Ok(status) => Ok(status),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+                let nobody = ProcessId { pid: 0, started: 0, boot: String::new() };
+                Ok(Some(Status {
+                    state: State::Running,
+                    first: None,
+                    supervisor: nobody,
+                    started_at: now(),
+                    finished_at: None,
+                    exit_code: 255,
+                    oom_killed: false,
+                    error: String::new(),
+                }))
+            }
+            Err(error) => Err(error).doing(|| format!("read the status of container {}", container.name)),
+        }
     }
 
     /// A supervisor was killed: its container's processes ended with it or are ended now, its group goes, and
@@ -73,16 +93,13 @@ impl Engine {
         let folder = self.roots.container(&container.id);
         let Some(_lock) = self.lock(container)? else {
             // Somebody else is at it, or has started the container again.
-            let status = Status::read(&folder).doing(|| format!("read the status of {}", container.name))?;
-            return Ok(match status {
+            return Ok(match self.status_of(container)? {
                 None => Condition::Created,
                 Some(status) if status.state == State::Exited => Condition::Exited(status),
                 Some(status) => Condition::Running(status),
             });
         };
-        let Some(mut status) =
-            Status::read(&folder).doing(|| format!("read the status of {}", container.name))?
-        else {
+        let Some(mut status) = self.status_of(container)? else {
             return Ok(Condition::Created);
         };
         if status.state == State::Exited {
@@ -116,13 +133,15 @@ impl Engine {
     /// The container's lock: held by whoever starts or removes it, then by its supervisor for as long as that
     /// lives. `None`: somebody holds it.
     pub(crate) fn lock(&self, container: &Container) -> Result<Option<OwnedFd>> {
-        let folder = self.roots.container(&container.id);
-        let fd = open(&folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .doing(|| format!("open {}", folder.display()))?;
+        // A file, not the folder: the supervisor has it, and no descriptor of its own may lead to the host's root.
+        let file = self.roots.container(&container.id).join("lock");
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd =
+            open(&file, flags, Mode::from_raw_mode(0o600)).doing(|| format!("open {}", file.display()))?;
         match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(fd)),
             Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error).doing(|| format!("lock {}", folder.display())),
+            Err(error) => Err(error).doing(|| format!("lock {}", file.display())),
         }
     }
 
@@ -154,8 +173,7 @@ impl Engine {
     /// Whether a container whose lock we hold is recorded as not running; if its supervisor was killed, the next
     /// look buries it.
     fn condition_locked(&self, container: &Container) -> Result<bool> {
-        let folder = self.roots.container(&container.id);
-        let status = Status::read(&folder).doing(|| format!("read the status of {}", container.name))?;
+        let status = self.status_of(container)?;
         Ok(status.is_none_or(|status| status.state == State::Exited))
     }
 

@@ -15,12 +15,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use bulkhead_sys::channel;
 use bulkhead_sys::pidfd::{self, Ended};
 use bulkhead_sys::process::{CloneArgs, Cloned, clone3};
+use rustix::time::Timespec;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroups::Created;
 use crate::child;
 use crate::error::{Error, Result, Step};
-use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, user::UserNamespace};
+use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, pid::PidNamespace, user::UserNamespace};
 use crate::plan::Plan;
 use crate::trace::{Lap, Trace};
 use crate::users::{self, User};
@@ -45,6 +46,9 @@ pub struct Born {
     /// Its control group.
     pub cgroup: Created,
 }
+
+/// How long a birth may take, in seconds, filling large volumes included.
+const PATIENCE: i64 = 600;
 
 /// The three standard streams of a program without a terminal.
 pub type Streams = [OwnedFd; 3];
@@ -108,7 +112,9 @@ fn bring_in(
     }
     trace.lap("network wired");
     unborn.let_go()?;
-    unborn.see_it_run(trace)
+    // Alone in its PID namespace, nobody can hold the child back.
+    let patience = if plan.namespaces.pid == PidNamespace::New { PATIENCE } else { PATIENCE / 20 };
+    unborn.see_it_run(patience, trace)
 }
 
 /// Gives the streams that are pipes to the program's user, so that it can open /dev/stdout and the like.
@@ -237,7 +243,20 @@ impl Unborn {
     }
 
     /// Waits until the program runs.
-    pub(crate) fn see_it_run(mut self, trace: &mut Trace) -> Result<Running> {
+    ///
+    /// The child may be in a PID namespace whose members can stop it: `patience` seconds are enough for a machine
+    /// under load, and then it is ended, so that whoever waits here goes on.
+    pub(crate) fn see_it_run(mut self, patience: i64, trace: &mut Trace) -> Result<Running> {
+        let socket = rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN);
+        let until = Timespec { tv_sec: patience, tv_nsec: 0 };
+        if let Ok(0) = rustix::event::poll(&mut [socket], Some(&until)) {
+            return Err(Error::new(
+                "clone",
+                format!(
+                    "the program has not started within {patience} seconds: something in the container holds it back"
+                ),
+            ));
+        }
         let terminal = self.listen(trace)?;
         // An end without a word is the program's start, or the death of a child that somebody killed: whoever owns the
         // pidfd learns that as it would of the program.

@@ -37,6 +37,7 @@ fn live(
     let mut trace = Trace::new(trace);
     hide()?;
     cgroup.enter()?;
+    leave_descriptors(socket, streams, None)?;
     plan.namespaces.cgroup.make()?;
     mnt::cut_off()?;
     plan.namespaces.uts.name_itself()?;
@@ -65,7 +66,7 @@ fn live(
     if let Some(console) = &console {
         terminal::mount_console(console)?;
     }
-    program::make_cwd(&plan.process.cwd)?;
+    program::make_cwd(root.as_fd(), &plan.process.cwd)?;
     if plan.rootfs.readonly {
         mounts::make_root_readonly(root.as_fd())?;
     }
@@ -82,6 +83,18 @@ fn live(
 /// read its memory or reach its executable through /proc/PID/exe.
 pub(crate) fn hide() -> Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).step("hide", || "make the child undumpable")
+}
+
+/// Closes what was inherited from the supervisor but for the streams, the socket and `also`: none of its descriptors
+/// may be there when a path of the container's making is walked (`/proc/self/fd/N/..`).
+pub(crate) fn leave_descriptors(
+    socket: BorrowedFd<'_>,
+    streams: Option<&Streams>,
+    also: Option<BorrowedFd<'_>>,
+) -> Result<()> {
+    let kept: Vec<BorrowedFd<'_>> =
+        streams.into_iter().flatten().map(AsFd::as_fd).chain([socket]).chain(also).collect();
+    bulkhead_sys::process::close_all_but(&kept).step("descriptors", || "close the supervisor's descriptors")
 }
 
 fn receive(socket: BorrowedFd<'_>) -> Result<(Delivery, Vec<OwnedFd>)> {

@@ -11,12 +11,15 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::birth::{Running, Streams, Unborn, own_streams};
 use crate::cgroups::Created;
-use crate::child::hide;
+use crate::child::{hide, leave_descriptors};
 use crate::error::{Error, Result, Step};
 use crate::namespaces::{self, JoinedAtClone, Namespaces, user::UserNamespace};
 use crate::plan::Process;
 use crate::trace::Trace;
 use crate::{program, terminal, users};
+
+/// How long an entry may take, in seconds.
+const PATIENCE: i64 = 10;
 
 /// A container that can be entered.
 #[derive(Clone, Copy)]
@@ -50,7 +53,7 @@ pub fn enter(
     drop(joined);
     trace.lap("clone into the container");
     unborn.adjust_oom_score(process.oom_score_adj)?;
-    unborn.see_it_run(trace)
+    unborn.see_it_run(PATIENCE, trace)
 }
 
 fn live(
@@ -61,6 +64,7 @@ fn live(
 ) -> Result<std::convert::Infallible> {
     hide()?;
     container.cgroup.enter()?;
+    leave_descriptors(socket, streams, Some(container.first))?;
     let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .step("exec", || "open the container's root")?;
     let user = users::resolve(root.as_fd(), &process.user, &process.additional_groups)?;

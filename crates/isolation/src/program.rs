@@ -4,15 +4,16 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::Mode;
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2};
 use rustix::io::Errno;
 use rustix::process::{Gid, Signal, Uid};
 
 use crate::birth::Streams;
 use crate::capabilities;
 use crate::error::{Error, Kind, Result, Step, describe};
+use crate::mounts::target;
 use crate::plan::Process;
 use crate::rlimits;
 use crate::users::User;
@@ -38,7 +39,7 @@ pub(crate) fn execute(
         _ => {}
     }
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let entered = rustix::process::chdir(&*process.cwd);
+    let entered = enter_cwd(&process.cwd);
 
     // Without no_new_privs only CAP_SYS_ADMIN may install a filter: before it is given up. With it, the filter
     // comes last, so that it need not allow what is done here.
@@ -55,7 +56,7 @@ pub(crate) fn execute(
     rustix::thread::set_keep_capabilities(false).step("user", || "stop keeping capabilities")?;
     // Some folders are open to the user and not to root (FUSE, NFS).
     entered
-        .or_else(|_| rustix::process::chdir(&*process.cwd))
+        .or_else(|_| enter_cwd(&process.cwd))
         .step("working directory", || format!("enter the working directory {}", process.cwd))?;
     if process.no_new_privileges {
         filter(process)?;
@@ -69,13 +70,44 @@ pub(crate) fn execute(
 }
 
 /// Makes the working directory if the image does not have it, as Docker does.
-pub(crate) fn make_cwd(cwd: &str) -> Result<()> {
-    match std::fs::create_dir_all(cwd) {
-        Ok(()) => Ok(()),
-        // What cannot be made (a read-only mount) may still be there, or chdir says what is wrong.
-        Err(_) if std::fs::metadata(cwd).is_ok() => Ok(()),
-        Err(error) => Err(error).step("working directory", || format!("make the working directory {cwd}")),
+pub(crate) fn make_cwd(root: BorrowedFd<'_>, cwd: &str) -> Result<()> {
+    match cwd_in(root, cwd) {
+        Err(Errno::NOENT) => target::find(root, cwd, target::Kind::Folder).map(drop),
+        // What is wrong with one that is there shows when it is entered.
+        _ => Ok(()),
     }
+}
+
+/// The working directory, whatever links the image holds, and none of the kernel's magic ones: they lead by
+/// descriptors, not by paths.
+fn cwd_in(root: BorrowedFd<'_>, cwd: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat2(root, cwd, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+}
+
+fn enter_cwd(cwd: &str) -> rustix::io::Result<()> {
+    let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::process::fchdir(cwd_in(root.as_fd(), cwd)?)
+}
+
+/// The container's own null device in the place of the host's: through a stream the container could change the
+/// host's mode and owner.
+fn own_null(stream: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let is_null = |stat: &rustix::fs::Stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3)
+    };
+    let step = "standard streams";
+    if !is_null(&fstat(stream).step(step, || "look at a standard stream")?) {
+        return Ok(None);
+    }
+    let own =
+        open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK, Mode::empty())
+            .step(step, || "open the container's /dev/null")?;
+    if !is_null(&fstat(&own).step(step, || "look at the container's /dev/null")?) {
+        return Err(Error::new(step, "/dev/null in the container is not the null device"));
+    }
+    Ok(Some(own))
 }
 
 fn take_streams(console: Option<&OwnedFd>, streams: Option<&Streams>) -> Result<()> {
@@ -84,9 +116,11 @@ fn take_streams(console: Option<&OwnedFd>, streams: Option<&Streams>) -> Result<
     }
     let stream = |index: usize| console.or_else(|| streams.and_then(|streams| streams.get(index)));
     if let (Some(input), Some(output), Some(errors)) = (stream(0), stream(1), stream(2)) {
-        rustix::stdio::dup2_stdin(input.as_fd())
-            .and_then(|()| rustix::stdio::dup2_stdout(output.as_fd()))
-            .and_then(|()| rustix::stdio::dup2_stderr(errors.as_fd()))
+        let own = [own_null(input.as_fd())?, own_null(output.as_fd())?, own_null(errors.as_fd())?];
+        let [own_input, own_output, own_errors] = &own;
+        rustix::stdio::dup2_stdin(own_input.as_ref().unwrap_or(input).as_fd())
+            .and_then(|()| rustix::stdio::dup2_stdout(own_output.as_ref().unwrap_or(output).as_fd()))
+            .and_then(|()| rustix::stdio::dup2_stderr(own_errors.as_ref().unwrap_or(errors).as_fd()))
             .step("standard streams", || "take the standard streams")?;
     }
     Ok(())

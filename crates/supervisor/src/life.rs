@@ -32,7 +32,12 @@ pub fn supervise() -> ExitCode {
     match stand_alone().and_then(|first| Ok((first.try_clone()?, channel::receive(&first)?))) {
         Ok((first, Some(message))) => match serde_json::from_slice(&message.body) {
             Ok(Request::Start(start)) => live(*start, message.fds, first),
-            _ => ExitCode::from(125),
+            _ => {
+                let why =
+                    "bulkhead and bulkhead-supervisor are not of the same version: install both together";
+                reply(&first, &Reply::Failed(bulkhead_isolation::Error::new("supervisor", why)), &[]);
+                ExitCode::from(125)
+            }
         },
         // Whoever started us has gone before saying what for.
         _ => ExitCode::from(125),

@@ -49,7 +49,15 @@ impl Log {
             use std::os::unix::fs::OpenOptionsExt;
             File::options().append(true).create(true).mode(0o640).open(Path::new(path))
         };
-        Ok(Log { file: path.map(open).transpose()?, begun: [Vec::new(), Vec::new()] })
+        let mut file = path.map(open).transpose()?;
+        if let (Some(file), Some(path)) = (&mut file, path)
+            && file.metadata()?.len() > 0
+            && !ends_with_newline(path)?
+        {
+            // A supervisor that was killed in the middle of a line: the next one must not be joined to it.
+            file.write_all(b"\n")?;
+        }
+        Ok(Log { file, begun: [Vec::new(), Vec::new()] })
     }
 
     /// Adds what a stream wrote.
@@ -100,6 +108,15 @@ impl Log {
             _ => Ok(()),
         }
     }
+}
+
+fn ends_with_newline(path: &str) -> io::Result<bool> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0u8];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 fn append(out: &mut Vec<u8>, stream: Stream, line: &[u8]) -> io::Result<()> {

@@ -42,16 +42,18 @@ impl Source {
         Ok(true)
     }
 
-    /// Passes on all that is there already.
+    /// Passes on all that is there already: what a pipe or a terminal can hold, and no more, since a process elsewhere
+    /// that was given the pipe may go on writing.
     pub(crate) fn drain(&self, log: &mut Log, attachments: &mut [Attachment]) -> io::Result<()> {
-        loop {
+        for _ in 0..128 {
             let ready = {
                 let mut wanted = [rustix::event::PollFd::new(&self.fd, rustix::event::PollFlags::IN)];
                 rustix::event::poll(&mut wanted, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0
             };
             if !ready || !self.pump(log, attachments)? {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 }

@@ -32,6 +32,7 @@ impl Life {
             Ok(Some(message)) => message,
             Ok(None) | Err(_) => {
                 self.clients.retain(|client| client.number != number);
+                self.sessions.abandon(number);
                 return;
             }
         };

@@ -17,8 +17,10 @@ pub(crate) struct Session {
     running: Running,
     /// The number of the client that waits for its end.
     client: Option<u64>,
-    /// The terminal of a detached program: read and forgotten, so that the program never waits for it.
+    /// The terminal of a program that nobody looks at: read and forgotten, so that the program never waits for it.
     pub(crate) unread: Option<OwnedFd>,
+    /// The terminal of a program whose client has its own side: kept, so that the program goes on if that goes away.
+    kept: Option<OwnedFd>,
 }
 
 /// All that run.
@@ -57,11 +59,18 @@ impl Sessions {
         let mut running = enter(container, &exec.process, streams, &mut trace)?;
         let (pid, mut terminal) = (running.pid, running.terminal.take());
         let unread = if exec.detached { terminal.take() } else { None };
-        if let Some(unread) = &unread {
-            rustix::io::ioctl_fionbio(unread, true).step("exec", || "set up the terminal")?;
-        }
-        self.all.push(Session { running, client: Some(client).filter(|_| !exec.detached), unread });
+        let kept =
+            terminal.as_ref().map(OwnedFd::try_clone).transpose().step("exec", || "keep the terminal")?;
+        self.all.push(Session { running, client: Some(client).filter(|_| !exec.detached), unread, kept });
         Ok(Begun { pid, terminal, laps: trace.into_laps() })
+    }
+
+    /// The client has gone: its program goes on, and what it writes to its terminal is forgotten.
+    pub(crate) fn abandon(&mut self, client: u64) {
+        for session in self.all.iter_mut().filter(|session| session.client == Some(client)) {
+            session.client = None;
+            session.unread = session.kept.take();
+        }
     }
 
     /// Reaps those that have ended: the client to be told, and the exit code, for each.

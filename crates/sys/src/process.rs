@@ -126,6 +126,27 @@ pub fn close_from(first: u32) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
 }
 
+/// Closes every descriptor from 3 on but those of `keep`: for a child right after its clone, which never returns to
+/// the code that owns the others.
+///
+/// # Errors
+/// The kernel's error; ENOSYS before 5.9.
+pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> =
+        keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).filter(|fd| *fd >= 3).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for fd in kept.into_iter().chain([u32::MAX]) {
+        if fd > from {
+            let last = if fd == u32::MAX { fd } else { fd - 1 };
+            // SAFETY: no memory is passed; who calls this uses none of the descriptors that are closed.
+            check(unsafe { libc::syscall(libc::SYS_close_range, from, last, 0) })?;
+        }
+        from = fd.saturating_add(1);
+    }
+    Ok(())
+}
+
 /// Ends this process at once, without destructors or exit handlers: what a child that shares a
 /// terminal's or a file's state with its parent must use.
 pub fn exit_now(code: i32) -> ! {

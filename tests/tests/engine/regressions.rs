@@ -110,3 +110,150 @@ fn what_joins_a_pid_namespace_never_shows_the_host_s_files() {
     found("c2").prints("");
     host.finish();
 }
+
+#[test]
+fn a_working_directory_never_leads_to_the_host() {
+    let host = Host::new("regress-cwd").with_busybox();
+    host.sh("echo of-the-host > /run/of-the-host").prints("");
+    // A descriptor of a folder of the host's does lead there, by any number of steps upwards: the attack works.
+    host.sh("exec 5</run; cd -P /proc/self/fd/5/.. && cat run/of-the-host").prints("of-the-host");
+    let up = "../../../../../../../../..";
+    for number in 3..20 {
+        let cwd = format!("/proc/self/fd/{number}");
+        let look = format!("cat {up}/run/of-the-host run/of-the-host 2>/dev/null || true");
+        let output = host.bulkhead(["run", "--rm", "-w", &cwd, "busybox", "sh", "-c", &look]).run();
+        output.hides("of-the-host");
+        let made = format!("{cwd}/{up}/tmp/made-{number}");
+        host.bulkhead(["run", "--rm", "-w", &made, "busybox", "true"]).run();
+    }
+    host.sh("ls /tmp | grep -c made || true").prints("0");
+    // A container that puts a link in the place of its working directory, for the next exec to fall into.
+    host.run_detached(["--name", "c1", "-w", "/app", "busybox", "sleep", "1000"]);
+    for number in 3..20 {
+        host.bulkhead([
+            "exec",
+            "-w",
+            "/",
+            "c1",
+            "sh",
+            "-c",
+            &format!("rm -rf /app; ln -s /proc/self/fd/{number} /app"),
+        ])
+        .run()
+        .succeeds();
+        host.bulkhead(["exec", "c1", "sh", "-c", &format!("cat {up}/run/of-the-host")])
+            .run()
+            .hides("of-the-host");
+        let program = format!("/proc/self/fd/{number}/{up}/bin/busybox");
+        host.bulkhead(["exec", "-w", "/", "c1", &program, "cat", "/run/of-the-host"])
+            .run()
+            .hides("of-the-host");
+    }
+    host.finish();
+}
+
+#[test]
+fn the_null_device_of_the_host_is_not_handed_in() {
+    let host = Host::new("regress-null").with_busybox();
+    let before = host.sh("stat -c '%a %u' /dev/null").stdout();
+    // Within the container its own device changes, so the attempt itself works.
+    let attack = "chmod 640 /proc/self/fd/0 && stat -c %a /dev/null";
+    host.bulkhead(["run", "--rm", "busybox", "sh", "-c", attack]).prints("640");
+    host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
+    host.bulkhead(["exec", "c1", "sh", "-c", attack]).prints("640");
+    host.bulkhead(["exec", "-d", "c1", "sh", "-c", "chmod 600 /proc/self/fd/0 /proc/self/fd/1"]).prints("");
+    host.sh("stat -c '%a %u' /dev/null").prints(&before);
+    host.finish();
+}
+
+#[test]
+fn a_container_that_stops_newcomers_does_not_stop_its_supervisor() {
+    let host = Host::new("regress-stopper").with_busybox();
+    host.run_detached(["--name", "c1", "busybox", "sh", "-c", "while :; do kill -STOP -1; done"]);
+    // It may be stopped before it is a program, which its supervisor must not wait for, or after, which is the
+    // container's own affair. Either way the container can be removed, and the exec ends.
+    host.sh("for i in 1 2; do bulkhead exec c1 true >/tmp/$i 2>&1 & done; sleep 0.5
+             bulkhead rm -f c1; wait; echo ended")
+        .timeout(90)
+        .run()
+        .shows("c1")
+        .shows("ended");
+    host.finish_clean();
+}
+
+#[test]
+fn a_status_that_cannot_be_read_blocks_nothing() {
+    let host = Host::new("regress-status").with_busybox();
+    let id = host.run_detached(["--name", "c1", "busybox", "true"]);
+    host.bulkhead(["wait", "c1"]).prints("0");
+    host.sh(&format!(": > /var/lib/bulkhead/containers/{id}/status.json")).prints("");
+    host.bulkhead(["ps", "-a", "--format", "{{.Names}} {{.State}}"]).prints("c1 exited");
+    host.bulkhead(["rm", "c1"]).prints("c1");
+    host.finish_clean();
+}
+
+#[test]
+fn what_a_killed_create_left_out_is_there_at_the_start() {
+    let host = Host::new("regress-furnish").with_busybox();
+    let id = host.bulkhead(["create", "--name", "c1", "-v", "/data", "host", "ls", "-A", "/root"]).stdout();
+    host.sh("touch /root/secret").prints("");
+    host.sh(&format!("rm -rf /var/lib/bulkhead/containers/{id} /var/lib/bulkhead/volumes/*")).prints("");
+    host.bulkhead(["start", "-a", "c1"]).prints("");
+    host.bulkhead(["rm", "-v", "c1"]).prints("c1");
+    host.finish_clean();
+}
+
+#[test]
+fn an_exec_outlives_its_terminal_s_client() {
+    let host = Host::new("regress-detach").with_busybox();
+    host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
+    let mut terminal = host.pty(["exec", "-it", "c1", "sh"]);
+    terminal.expect("# ");
+    terminal.line("exec sleep 777");
+    bulkhead_tests::wait::until("the program runs", || {
+        host.bulkhead(["exec", "c1", "ps"]).stdout().contains("sleep 777")
+    });
+    terminal.send("\u{10}\u{11}");
+    terminal.wait();
+    assert!(host.bulkhead(["exec", "c1", "ps"]).stdout().contains("sleep 777"));
+    host.finish();
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_not_lost_silently() {
+    let host = Host::new("regress-full").with_busybox();
+    let failed = host.sh("bulkhead run --rm busybox echo hi > /dev/full").run();
+    assert_ne!(failed.code(), 0, "{failed}");
+    failed.says("no space left");
+    // A reader that is slow for longer than anybody waits for a sign of life loses nothing.
+    let slow = "bulkhead run --rm busybox head -c 3000000 /dev/zero | (sleep 1; wc -c)";
+    host.sh(slow).prints("3000000");
+    host.finish();
+}
+
+#[test]
+fn a_grace_period_can_be_as_long_as_a_number() {
+    let host = Host::new("regress-grace").with_busybox();
+    host.run_detached([
+        "--name",
+        "c1",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 3' TERM; while :; do sleep 0.1; done",
+    ]);
+    host.bulkhead(["stop", "-t", "9223372036854775807", "c1"]).prints("c1");
+    host.finish();
+}
+
+#[test]
+fn containers_that_begin_with_one_new_volume_see_it_whole() {
+    let host = Host::new("regress-fill-together").with_busybox();
+    for round in 0..6 {
+        let run = format!("bulkhead run --rm -v v{round}:/bin busybox sh -c 'ls /bin | wc -l'");
+        let counts = host.sh(&format!("({run}) & a=$!; ({run}) & b=$!; wait $a; wait $b")).stdout();
+        let counts: Vec<&str> = counts.lines().collect();
+        assert!(counts.len() == 2 && counts[0] == counts[1], "{counts:?}");
+    }
+    host.finish();
+}

@@ -46,6 +46,7 @@ impl Attach {
         }
         let session = Session {
             connection: &connection,
+            is_exec: false,
             detach_keys: if tty { keys } else { Vec::new() },
             proxy_signals: self.sig_proxy,
             resize: if tty { Resize::Container } else { Resize::No },

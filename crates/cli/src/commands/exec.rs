@@ -91,12 +91,14 @@ impl Exec {
         let raw = if self.tty && self.interactive { Raw::make(rustix::stdio::stdin())? } else { None };
         let session = Session {
             connection: &executing.connection,
+            is_exec: true,
             detach_keys: if self.tty { keys } else { Vec::new() },
             // Signals are for the container's first program; an exec is ended by its own terminal or client.
             proxy_signals: false,
             resize: own.as_ref().map_or(Resize::No, |own| Resize::Own(own.as_fd())),
         };
-        let outcome = pump(streams, &session)?;
+        let outcome = pump(streams, &session)
+            .map_err(|error| Failure::new(format!("cannot write standard output: {error}")))?;
         drop(raw);
         context.lap("ended", context.started.elapsed().as_micros());
         match outcome {

@@ -81,11 +81,13 @@ impl Run {
         let raw = if self.flags.tty && wanted.stdin { Raw::make(rustix::stdio::stdin())? } else { None };
         let session = Session {
             connection: &started.connection,
+            is_exec: false,
             detach_keys: if self.flags.tty { detach_keys } else { Vec::new() },
             proxy_signals: self.sig_proxy,
             resize: if self.flags.tty { Resize::Container } else { Resize::No },
         };
-        let outcome = pump(ours, &session)?;
+        let outcome = pump(ours, &session)
+            .map_err(|error| Failure::new(format!("cannot write standard output: {error}")))?;
         drop(raw);
         context.lap("ended", context.started.elapsed().as_micros());
         let code = finish(&mut engine, &container, outcome)?;

@@ -65,6 +65,7 @@ impl Start {
         let raw = if tty && wanted.stdin { Raw::make(rustix::stdio::stdin())? } else { None };
         let session = Session {
             connection: &started.connection,
+            is_exec: false,
             detach_keys: if tty { keys } else { Vec::new() },
             proxy_signals: true,
             resize: if tty { Resize::Container } else { Resize::No },

@@ -152,8 +152,8 @@ impl Engine {
         }
     }
 
-    /// Makes its folders on disk.
-    fn furnish(&self, container: &Container, wanted: &[Wanted]) -> Result<()> {
+    /// Makes its folders on disk, as far as they are not there.
+    pub(crate) fn furnish(&self, container: &Container, wanted: &[Wanted]) -> Result<()> {
         self.make_folders(&container.id)?;
         if container.image == host_image::NAME {
             host_image::prepare(&self.roots.container(&container.id).join("rw/upper"), &self.roots.root)?;

@@ -12,6 +12,7 @@ use bulkhead_supervisor::protocol::{Attach, Reply, Request, Start};
 use bulkhead_supervisor::status::Status;
 
 use crate::error::{Doing, Error, Result};
+use crate::spec::binds;
 use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
 use crate::spec::{self, Surroundings, text};
 use crate::store::addresses;
@@ -60,6 +61,8 @@ impl Engine {
             return Err(gone);
         }
         self.let_the_last_supervisor_go(container)?;
+        // Who made the container may have been killed before its folders were complete.
+        self.furnish(container, &binds::read(&container.config)?)?;
         trace.lap("supervisor spawned, container locked");
         let host = container.config.host_config.clone().unwrap_or_default();
         let mut warnings = Vec::new();

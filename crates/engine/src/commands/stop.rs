@@ -49,7 +49,12 @@ impl Engine {
         let word = signal.or(container.config.stop_signal.as_deref()).unwrap_or("SIGTERM");
         let number = signals::parse(word).ok_or_else(|| Error::Invalid(format!("Invalid signal: {word}")))?;
         let grace = grace.or(container.config.stop_timeout).unwrap_or(USUAL_GRACE);
-        let connection = self.connect(container)?;
+        let connection = match self.connect(container) {
+            Ok(connection) => connection,
+            // It has ended between the look and the call.
+            Err(_) if self.condition(container)?.running().is_none() => return Ok(()),
+            Err(error) => return Err(error),
+        };
         connection
             .send(&Request::Wait, &[])
             .doing(|| format!("wait for container {}", id::short(&container.id)))?;
@@ -58,8 +63,9 @@ impl Engine {
                 Ok(()) | Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
+            // A time beyond what the clock can count is for ever, as a negative one.
             let until =
-                u64::try_from(grace).ok().map(|seconds| Instant::now() + Duration::from_secs(seconds));
+                u64::try_from(grace).ok().and_then(|s| Instant::now().checked_add(Duration::from_secs(s)));
             if ended_by(&connection, until)? {
                 return Ok(());
             }

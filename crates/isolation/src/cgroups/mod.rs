@@ -94,7 +94,7 @@ impl Created {
     pub(crate) fn clones(&self) -> Result<Vec<OwnedFd>> {
         match &self.version {
             Version::V1(groups) => groups.iter().map(|group| clone(&group.folder)).collect(),
-            Version::V2(group) => Ok(vec![clone(&group.folder)?]),
+            Version::V2(group) => Ok(vec![clone(&group.path)?]),
         }
     }
 
@@ -159,11 +159,12 @@ impl Created {
     }
 }
 
-fn clone(folder: &OwnedFd) -> Result<OwnedFd> {
+/// A detached mount of a group's folder.
+fn clone(folder: &Path) -> Result<OwnedFd> {
     use rustix::mount::{OpenTreeFlags, open_tree};
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    open_tree(folder, "", flags).step(STEP, || "bind the container's group")
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree(rustix::fs::CWD, folder, flags)
+        .step(STEP, || format!("bind the control group {}", folder.display()))
 }
 
 /// The process IDs in the group, all hierarchies together.

@@ -1,8 +1,9 @@
 //! Version 1: a folder for the container in each hierarchy (the kernel's Documentation/admin-guide/cgroup-v1).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, openat, symlinkat};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, symlinkat};
 use rustix::io::Errno;
 
 use super::layout::Hierarchy;
@@ -16,7 +17,9 @@ pub(super) struct Group {
     /// Its name below /sys/fs/cgroup, e.g. `cpu,cpuacct`.
     pub(super) name: String,
     controllers: Vec<String>,
-    pub(super) folder: OwnedFd,
+    /// Its folder. By path, not opened: a descriptor of a folder of the host's, inherited by a child that a
+    /// container can look at, would lead to the host's root.
+    pub(super) folder: PathBuf,
     /// The file through which a single-threaded process enters cheaply.
     tasks: OwnedFd,
 }
@@ -27,12 +30,12 @@ impl Group {
     }
 
     fn write(&self, file: &str, value: &str) -> rustix::io::Result<()> {
-        let fd = openat(&self.folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = open(self.folder.join(file), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
         rustix::io::write(&fd, value.as_bytes()).map(drop)
     }
 
     fn read(&self, file: &str) -> rustix::io::Result<String> {
-        let fd = openat(&self.folder, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = open(self.folder.join(file), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut text = vec![0u8; 4096];
         let length = rustix::io::read(&fd, &mut text)?;
         text.truncate(length);
@@ -68,24 +71,20 @@ fn make(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
             return Err(error).step(STEP, || format!("make the control group {}", folder_path.display()));
         }
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = open(&folder_path, flags, Mode::empty())
-        .step(STEP, || format!("open the control group {}", folder_path.display()))?;
-    let tasks = openat(&folder, "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+    let tasks = open(folder_path.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .step(STEP, || format!("open {}/tasks", folder_path.display()))?;
     let name = hierarchy.controllers.join(",");
-    Ok(Group { name, controllers: hierarchy.controllers.clone(), folder, tasks })
+    Ok(Group { name, controllers: hierarchy.controllers.clone(), folder: folder_path, tasks })
 }
 
-/// Makes the groups above; one that has cpusets passes its processors on to what is made in it.
+/// Makes the groups above. One that has cpusets begins empty: it gets its parent's processors, and passes them on to
+/// what is made in it.
 fn make_parents(hierarchy: &Hierarchy, path: &str) -> Result<()> {
+    let has_cpusets = hierarchy.controllers.iter().any(|c| c == "cpuset");
     let mut current = hierarchy.mount.clone();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     for part in parts.iter().take(parts.len().saturating_sub(1)) {
-        if hierarchy.controllers.iter().any(|c| c == "cpuset") {
-            let inherit = current.join("cgroup.clone_children");
-            std::fs::write(&inherit, "1").step(STEP, || format!("write {}", inherit.display()))?;
-        }
+        let parent = current.clone();
         current.push(part);
         match mkdirat(CWD, &current, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -93,10 +92,19 @@ fn make_parents(hierarchy: &Hierarchy, path: &str) -> Result<()> {
                 return Err(error).step(STEP, || format!("make the control group {}", current.display()));
             }
         }
-    }
-    if hierarchy.controllers.iter().any(|c| c == "cpuset") {
-        let inherit = current.join("cgroup.clone_children");
-        std::fs::write(&inherit, "1").step(STEP, || format!("write {}", inherit.display()))?;
+        if has_cpusets {
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                let read = |folder: &PathBuf| std::fs::read_to_string(folder.join(file));
+                let empty = read(&current).step(STEP, || format!("read {file}"))?.trim().is_empty();
+                if empty {
+                    let inherited = read(&parent).step(STEP, || format!("read {file}"))?;
+                    std::fs::write(current.join(file), inherited.trim())
+                        .step(STEP, || format!("write {file} of {}", current.display()))?;
+                }
+            }
+            let pass_on = current.join("cgroup.clone_children");
+            std::fs::write(&pass_on, "1").step(STEP, || format!("write {}", pass_on.display()))?;
+        }
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Version 2: one folder (the kernel's Documentation/admin-guide/cgroup-v2.rst).
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, openat};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 
 use super::resources::{Resources, ThrottleKind};
@@ -16,7 +16,11 @@ const CONTROLLERS: [&str; 6] = ["cpu", "cpuset", "io", "memory", "pids", "hugetl
 /// The container's folder.
 #[derive(Debug)]
 pub(super) struct Group {
+    /// Its folder, for clone3. On a mount of its own without a parent: a descriptor that led to the host's root would
+    /// be inherited by children that a container can look at.
     pub(super) folder: OwnedFd,
+    /// The same by path, for everything else.
+    pub(super) path: PathBuf,
 }
 
 impl Group {
@@ -37,9 +41,9 @@ pub(super) fn create(mount: &Path, cgroup: &Cgroup) -> Result<(Group, Vec<String
         Err(error) => return Err(error).step(STEP, || format!("make the control group {}", path.display())),
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = open(&path, flags, Mode::empty())
+    let folder = openat(super::clone(&path)?, ".", flags, Mode::empty())
         .step(STEP, || format!("open the control group {}", path.display()))?;
-    let group = Group { folder };
+    let group = Group { folder, path };
     let warnings = limit(&group, &cgroup.resources)?;
     Ok((group, warnings))
 }

@@ -165,9 +165,8 @@ pub(crate) fn attach_all(
                 let place = target::find(root, target, kind)?;
                 if let Source::Bind(bind::Bind { fill: true, .. }) = &mount.source
                     && kind == target::Kind::Folder
-                    && pseudo::is_empty(&made)?
                 {
-                    pseudo::copy_up(&place, &made, target)?;
+                    pseudo::fill(root, &place, &made, target)?;
                 }
                 if matches!(mount.source, Source::Bind(bind::Bind { fill: true, .. }))
                     && mount.attributes.readonly

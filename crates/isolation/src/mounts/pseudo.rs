@@ -1,9 +1,9 @@
 //! The kernel's own file systems and memory file systems, made by the child, in whose namespaces they show.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bulkhead_sys::mount::{Change, set_attributes};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
@@ -80,8 +80,25 @@ fn or_the_host_s(
     }
 }
 
+/// Fills a volume with what the image has at its target, if it is empty. Only the image's own files count (the
+/// place must not be one of the kernel's file systems, to which a link of the image may lead), and of several
+/// containers that begin with the same volume one does it while the others wait.
+pub(crate) fn fill(root: BorrowedFd<'_>, place: &OwnedFd, volume: &OwnedFd, target: &str) -> Result<()> {
+    let device = |fd: BorrowedFd<'_>| {
+        rustix::fs::fstat(fd).map(|stat| stat.st_dev).step(STEP, || format!("look at {target}"))
+    };
+    if device(root)? != device(place.as_fd())? {
+        return Ok(());
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let turn =
+        openat(volume, ".", flags, Mode::empty()).step(STEP, || format!("open the volume for {target}"))?;
+    flock(&turn, FlockOperation::LockExclusive).step(STEP, || format!("lock the volume for {target}"))?;
+    if is_empty(volume)? { copy_up(place, volume, target) } else { Ok(()) }
+}
+
 /// Whether there is nothing in the folder.
-pub(crate) fn is_empty(folder: &OwnedFd) -> Result<bool> {
+fn is_empty(folder: &OwnedFd) -> Result<bool> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let read = || -> rustix::io::Result<bool> {
         for entry in Dir::read_from(openat(folder, ".", flags, Mode::empty())?)? {
