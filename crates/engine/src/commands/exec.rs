@@ -59,18 +59,6 @@ impl Engine {
         request: &ExecRequest,
         streams: &[OwnedFd],
     ) -> Result<Executing> {
-        match self.condition(container)? {
-            Condition::Running(status) if status.state == bulkhead_supervisor::status::State::Paused => {
-                return Err(Error::Conflict(format!(
-                    "Container {} is paused, unpause the container before exec",
-                    container.name
-                )));
-            }
-            Condition::Running(_) => {}
-            _ => {
-                return Err(Error::Conflict(format!("container {} is not running", container.id)));
-            }
-        }
         if request.command.first().is_none_or(String::is_empty) {
             return Err(Error::Invalid("No exec command specified".into()));
         }
@@ -80,7 +68,7 @@ impl Engine {
             detached: request.detached,
             trace: request.trace,
         };
-        let connection = self.connect(container)?;
+        let Ok(connection) = self.connect(container) else { return Err(self.why_not(container)?) };
         let fds: Vec<BorrowedFd<'_>> = streams.iter().map(AsFd::as_fd).collect();
         let asked = connection.ask(&Request::Exec(Box::new(exec)), &fds);
         match asked.doing(|| format!("hear from the supervisor of container {}", id::short(&container.id)))? {
@@ -90,6 +78,17 @@ impl Engine {
             (Reply::Failed(error), _) => Err(error.into()),
             (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to an exec"))),
         }
+    }
+
+    /// Why a container without a supervisor cannot run a program. (Of one that has one, the supervisor knows; to look
+    /// first would cost every exec.)
+    fn why_not(&self, container: &Container) -> Result<Error> {
+        Ok(match self.condition(container)? {
+            Condition::Running(_) => {
+                Error::Conflict(format!("the supervisor of container {} does not answer", container.name))
+            }
+            _ => Error::Conflict(format!("container {} is not running", container.id)),
+        })
     }
 
     /// The container's own process, with what the request changes.

@@ -53,6 +53,8 @@ CREATE INDEX volumes_of_container ON volume_uses (container);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// Whether the settings for writing have been made: who only reads does not pay for them.
+    may_write: bool,
 }
 
 impl Store {
@@ -66,10 +68,7 @@ impl Store {
         connection.busy_timeout(Duration::from_secs(30))?;
         // Closing must not checkpoint, which costs an fsync while somebody waits: `checkpoint` does it aside.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        connection.execute_batch(
-            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;",
-        )?;
-        let mut store = Store { connection, path };
+        let mut store = Store { connection, path, may_write: false };
         match store.version()? {
             VERSION => {}
             0 => store.make()?,
@@ -93,6 +92,7 @@ impl Store {
         std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(0o600))
             .doing(|| format!("close {} to others", self.path.display()))?;
         self.connection.execute_batch("PRAGMA journal_mode = WAL;")?;
+        self.prepare_to_write()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
         // Another process may have made it meanwhile.
         let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -108,10 +108,21 @@ impl Store {
     /// # Errors
     /// Those of `work`, and of the commit.
     pub fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.prepare_to_write()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = work(&transaction)?;
         transaction.commit()?;
         Ok(result)
+    }
+
+    fn prepare_to_write(&mut self) -> Result<()> {
+        if !self.may_write {
+            self.connection.execute_batch(
+                "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;",
+            )?;
+            self.may_write = true;
+        }
+        Ok(())
     }
 
     /// For reading.
