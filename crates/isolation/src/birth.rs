@@ -16,16 +16,18 @@ use bulkhead_sys::channel;
 use bulkhead_sys::pidfd::{self, Ended};
 use bulkhead_sys::process::{CloneArgs, Cloned, clone3};
 use rustix::time::Timespec;
-use serde::{Deserialize, Serialize};
 
 use crate::cgroups::Created;
 use crate::child;
 use crate::error::{Error, Result, Step};
+use crate::messages::{Delivery, Word, tell};
 use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, pid::PidNamespace, user::UserNamespace};
 use crate::plan::Plan;
-use crate::trace::{Lap, Trace};
+use crate::trace::Trace;
 use crate::users::{self, User};
 use crate::{mounts, rootfs};
+
+pub use crate::messages::Streams;
 
 /// A program that runs, in a container.
 #[derive(Debug)]
@@ -49,9 +51,6 @@ pub struct Born {
 
 /// How long a birth may take, in seconds, filling large volumes included.
 const PATIENCE: i64 = 600;
-
-/// The three standard streams of a program without a terminal.
-pub type Streams = [OwnedFd; 3];
 
 /// Carries out `plan`. `handles` are the descriptors that it refers to; `streams` are the program's standard
 /// streams (with a terminal they are ignored); `wire` is called with the new network namespace, before the
@@ -133,26 +132,6 @@ pub(crate) fn own_streams(streams: &Streams, (uid, gid): (u32, u32)) -> Result<(
     Ok(())
 }
 
-/// What the supervisor sends with the prepared mounts.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Delivery {
-    /// Whom the program runs as.
-    pub(crate) user: User,
-    /// How many descriptors come in all; they travel in several messages when they are many.
-    pub(crate) descriptors: usize,
-}
-
-/// What a child says.
-#[derive(Serialize, Deserialize)]
-pub(crate) enum Word {
-    /// Its terminal's own side comes with this.
-    Terminal,
-    /// How long its steps took.
-    Laps(Vec<Lap>),
-    /// It cannot go on.
-    Failed(Error),
-}
-
 /// A child that is not a program yet. Dropped, it is ended.
 pub(crate) struct Unborn {
     pid: i32,
@@ -189,7 +168,7 @@ impl Unborn {
             Cloned::Child => {
                 drop(ours);
                 let failed = life(theirs.as_fd());
-                child::tell(theirs.as_fd(), &Word::Failed(failed.clone()), &[]);
+                tell(theirs.as_fd(), &Word::Failed(failed.clone()), &[]);
                 bulkhead_sys::process::exit_now(failed.exit_code());
             }
         }

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use bulkhead_sys::channel;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use crate::birth::{Delivery, Streams, Word};
 use crate::cgroups::Created;
 use crate::error::{Error, Result, Step};
+use crate::messages::{Delivery, Streams, Word, tell};
 use crate::namespaces::mnt;
 use crate::plan::Plan;
 use crate::trace::Trace;
@@ -114,12 +114,5 @@ fn await_go(socket: BorrowedFd<'_>) -> Result<()> {
     match channel::receive(socket).step("receive", || "hear from the supervisor")? {
         Some(_) => Ok(()),
         None => Err(Error::new("receive", "the supervisor has gone")),
-    }
-}
-
-/// Says something to the supervisor; if it has gone there is nobody left to tell.
-pub(crate) fn tell(socket: BorrowedFd<'_>, word: &Word, fds: &[BorrowedFd<'_>]) {
-    if let Ok(body) = serde_json::to_vec(word) {
-        let _ = channel::send(socket, &body, fds);
     }
 }

@@ -9,10 +9,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use bulkhead_sys::namespaces as ns;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::birth::{Running, Streams, Unborn, own_streams};
+use crate::birth::{Running, Unborn, own_streams};
 use crate::cgroups::Created;
 use crate::child::{hide, leave_descriptors};
 use crate::error::{Error, Result, Step};
+use crate::messages::Streams;
 use crate::namespaces::{self, JoinedAtClone, Namespaces, user::UserNamespace};
 use crate::plan::Process;
 use crate::trace::Trace;

@@ -11,7 +11,7 @@
 //! | what root may not do | [`capabilities`], [`seccomp`] |
 //! | how much it may use | [`cgroups`], [`rlimits`] |
 //! | whom it runs as | [`users`] |
-//! | the supervisor's side of a birth, and the child's | [`birth`], `child` |
+//! | the supervisor's side of a birth, and the child's; what they say | [`birth`], `child`, `messages` |
 //! | the last steps before a program runs, first or later | `program`, `terminal` |
 //!
 //! This crate knows no engine, image or network: those above it write the plan and wire the network.
@@ -23,6 +23,7 @@ mod child;
 pub mod devices;
 pub mod enter;
 mod error;
+mod messages;
 pub mod mounts;
 pub mod namespaces;
 pub mod plan;

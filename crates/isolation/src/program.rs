@@ -10,9 +10,9 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat,
 use rustix::io::Errno;
 use rustix::process::{Gid, Signal, Uid};
 
-use crate::birth::Streams;
 use crate::capabilities;
 use crate::error::{Error, Kind, Result, Step, describe};
+use crate::messages::Streams;
 use crate::mounts::target;
 use crate::plan::Process;
 use crate::rlimits;

@@ -8,9 +8,8 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::birth::Word;
-use crate::child::tell;
 use crate::error::{Error, Result, Step};
+use crate::messages::{Word, tell};
 use crate::plan::TerminalSize;
 
 const STEP: &str = "terminal";
