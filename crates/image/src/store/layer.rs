@@ -209,14 +209,16 @@ impl Contents {
             return None;
         }
         let ends = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at).chain([path.len()]);
-        let mut first: Option<(u64, Vec<u8>)> = None;
+        // Several can be replaced between two records: their numbers tell which was first.
+        let mut first: Option<((u64, usize), Vec<u8>)> = None;
         for end in ends {
             let (above, below) = path.split_at(end);
             for (when, number) in self.graves.get(above).map(Vec::as_slice).unwrap_or_default() {
-                if *when > at && first.as_ref().is_none_or(|(best, _)| when < best) {
+                let order = (*when, *number);
+                if *when > at && first.as_ref().is_none_or(|(best, _)| order < *best) {
                     let mut place = number.to_string().into_bytes();
                     place.extend_from_slice(below);
-                    first = Some((*when, place));
+                    first = Some((order, place));
                 }
             }
         }
