@@ -11,7 +11,7 @@
 
 use bulkhead_supervisor::status::ProcessId;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::containers;
 use crate::{Condition, Engine};
 
@@ -51,9 +51,12 @@ impl Engine {
         let Ok(entries) = std::fs::read_dir(self.roots.root.join("containers")) else { return Ok(()) };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let known = name.to_str().is_some_and(|id| self.container(id).is_ok());
-            if !known {
-                let _ = std::fs::remove_dir_all(entry.path());
+            let Some(id) = name.to_str().filter(|name| name.len() == 64) else { continue };
+            // Only a clear "there is none" counts: a database that cannot be read must cost nobody their files.
+            match self.container(id) {
+                Err(Error::NotFound { .. }) => drop(std::fs::remove_dir_all(entry.path())),
+                Ok(_) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())

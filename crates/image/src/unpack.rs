@@ -10,8 +10,8 @@
 //! **Whiteouts** (OCI image-spec, `layer.md`) become what overlayfs calls whiteouts (`whiteout`); an archive can't
 //! make such marks in any other way: `trusted.*` attributes are skipped and a character device 0/0 is refused.
 //!
-//! **Device nodes** are made, as Docker makes them. They are inert: every mount of the store is `nodev`, and so is
-//! each container's mount of a layer.
+//! **Device nodes** are made, as Docker makes them. What keeps a container from using them
+//! is not here: its control group's device rules decide what it may open, whatever nodes it finds or makes.
 //!
 //! **Directories** get their mode, owner and times at the very end, so that read-only ones can be filled, and filling
 //! them doesn't change their times.

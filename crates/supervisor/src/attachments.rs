@@ -1,9 +1,10 @@
 //! Clients that are attached to a container: each passed pipe ends, into which its output is copied and from
 //! which its input is taken.
 //!
-//! Nobody can make a supervisor wait or grow: pipes are written without blocking, and what a pipe does not
+//! Nobody can make a supervisor grow, or its loop wait: pipes are written without blocking, and what a pipe does not
 //! take is kept up to a bound. The client that started the container in its foreground holds the container
-//! back when it reaches the bound, as a pipe in a shell would; any other is cut off.
+//! back when it reaches the bound, as a pipe in a shell would (and its supervisor stays until it has read the rest); any
+//! other is cut off.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

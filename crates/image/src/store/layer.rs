@@ -41,7 +41,7 @@ pub struct LayerMeta {
 }
 
 impl Store {
-    /// The folder of a layer's files, to be mounted read-only, `nodev`.
+    /// The folder of a layer's files, to be mounted read-only.
     pub fn layer_folder(&self, diff_id: &Digest) -> Result<PathBuf> {
         self.open_layer(diff_id)?;
         Ok(self.root.join("layers").join(diff_id.hex()).join(DIFF))
