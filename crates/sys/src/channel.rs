@@ -97,9 +97,9 @@ pub fn receive(socket: impl AsFd) -> io::Result<Option<Message>> {
             &mut control,
             RecvFlags::CMSG_CLOEXEC,
         ) {
-            Err(rustix::io::Errno::INTR) => {}
-            // The other side ended with data of ours unread: it is gone all the same.
-            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            // ECONNRESET: the other side ended with data of ours unread. The kernel says so once, before what that
+            // side still had to say: its last message comes next, or the end.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
             result => break result?,
         }
     };
@@ -158,6 +158,16 @@ mod tests {
             assert_eq!(message.body, body);
             assert_eq!(message.fds.len(), 2);
         }
+    }
+
+    #[test]
+    fn a_last_word_is_heard_from_one_who_did_not_listen() {
+        let (a, b) = pair().unwrap();
+        send(&a, b"go", &[]).unwrap();
+        send(&b, b"failed", &[]).unwrap();
+        drop(b);
+        assert_eq!(receive(&a).unwrap().unwrap().body, b"failed");
+        assert!(receive(&a).unwrap().is_none());
     }
 
     #[test]
