@@ -81,6 +81,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
         Ok(Engine::open(self.roots.clone(), Programs::beside_us()?)?)
     }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 
 use bulkhead_isolation::cgroups;
+use bulkhead_supervisor::identity::withdraw;
 use bulkhead_supervisor::status::{ProcessId, State, Status, now};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
@@ -119,8 +120,15 @@ impl Engine {
         status.finished_at = Some(now());
         status.error = "the container's supervisor was killed, and the container with it".into();
         status.write(&folder).doing(|| format!("write the status of container {}", container.name))?;
-        let _ = std::fs::remove_dir_all(self.roots.running(&container.id));
+        self.forget_run(container);
         Ok(Condition::Exited(status))
+    }
+
+    /// Removes what its supervisor left of this boot, while nobody else can have its name: its record is there.
+    pub(crate) fn forget_run(&self, container: &Container) {
+        let run_folder = self.roots.running(&container.id);
+        withdraw(&self.roots.name_link(&container.name), &run_folder);
+        let _ = std::fs::remove_dir_all(run_folder);
     }
 
     /// The path of its control group.

@@ -15,3 +15,8 @@ pub fn random() -> String {
 pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
+
+/// Whether it has the form of a whole identifier.
+pub fn is_full(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

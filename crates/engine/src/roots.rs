@@ -28,6 +28,11 @@ impl Roots {
         self.state.join("containers").join(id)
     }
 
+    /// The link to the folder of the running container of that name (see [`bulkhead_supervisor::identity`]).
+    pub fn name_link(&self, name: &str) -> PathBuf {
+        self.state.join("names").join(name)
+    }
+
     /// The image store.
     pub fn images(&self) -> PathBuf {
         self.root.join("images")

@@ -9,20 +9,23 @@
 //! | [`protocol`] | what clients and supervisor say to each other |
 //! | [`client`] | a client's side: start a supervisor, connect to one |
 //! | [`status`] | what it leaves on disk about its container |
+//! | [`identity`] | which container it has, and the link by which clients find it |
 //! | `start`, `life` | a container's life: its beginning; the poll loop, and the end |
 //! | `requests` | what clients ask meanwhile |
 //! | `attachments`, `output`, `input` | who sees the container's output and feeds its input |
-//! | `sessions` | later programs (exec) |
+//! | `later`, `sessions` | later programs (exec): what they begin with; those that run |
 //! | `log` | the log file |
 //! | `init` | the same executable as PID 1 of a container (`--init`) |
 
 pub mod client;
+pub mod identity;
 pub mod protocol;
 pub mod status;
 
 mod attachments;
 mod init;
 mod input;
+mod later;
 mod life;
 mod log;
 mod output;

@@ -17,7 +17,9 @@ use rustix::fs::{Mode, OFlags, open};
 
 use crate::attachments::Attachment;
 use crate::client::SOCKET;
+use crate::identity::{Identity, withdraw};
 use crate::input::Input;
+use crate::later::Later;
 use crate::log::{Log, Stream};
 use crate::output::Source;
 use crate::protocol::{Reply, Request, Start};
@@ -102,6 +104,7 @@ pub(crate) struct Client {
 
 /// A container and all that belongs to it.
 pub(crate) struct Life {
+    pub(crate) identity: Identity,
     pub(crate) lock: Option<OwnedFd>,
     pub(crate) folder: String,
     pub(crate) run_folder: String,
@@ -109,6 +112,7 @@ pub(crate) struct Life {
     pub(crate) finish: Option<Vec<String>>,
     pub(crate) namespaces: Namespaces,
     pub(crate) filter: Option<Program>,
+    pub(crate) later: Later,
     pub(crate) born: Born,
     pub(crate) status: Status,
     pub(crate) ended: bool,
@@ -294,6 +298,8 @@ impl Life {
         if let Err(error) = self.status.write(Path::new(&self.folder)) {
             self.status.error = format!("cannot write the container's status: {error}");
         }
+        // While the lock keeps its name from being another's.
+        withdraw(Path::new(&self.identity.link), Path::new(&self.run_folder));
         // From here on nothing is written to the container's folder: it can be removed while we clear the rest away.
         self.lock = None;
         let told = Reply::Ended(Box::new(self.status.clone()));

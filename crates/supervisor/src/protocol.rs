@@ -6,10 +6,11 @@
 //! terminal straight to the client, so the supervisor copies nothing for it.
 
 use bulkhead_isolation::trace::Lap;
-use bulkhead_isolation::{Plan, Process};
+use bulkhead_isolation::{Plan, TerminalSize};
 use bulkhead_network::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
 
+use crate::identity::Identity;
 use crate::status::Status;
 
 /// A client's message.
@@ -41,8 +42,12 @@ pub enum Request {
 /// A container to be started.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Start {
+    /// Who it is.
+    pub identity: Identity,
     /// Its isolation.
     pub plan: Plan,
+    /// The variables that later programs begin with: the first one's, less what only its terminal brings.
+    pub later_env: Vec<String>,
     /// How many descriptors are the plan's handles; the last is the container's lock, which the supervisor keeps
     /// until the container has ended.
     pub handles: usize,
@@ -85,13 +90,22 @@ impl Attach {
     }
 }
 
-/// A later program.
-#[derive(Debug, Serialize, Deserialize)]
+/// A later program: what of it is not as in the container's own, which the supervisor has.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Exec {
-    /// The program. Its system call filter is the container's own, which the supervisor has, unless it is
-    /// privileged: compiling and sending it again would take longer than all the rest.
-    pub process: Process,
-    /// Whether no filter holds for it.
+    /// The container that is meant: its full ID or exact name. If it is not this one, nothing runs.
+    pub container: String,
+    /// The program and its arguments.
+    pub args: Vec<String>,
+    /// `NAME=value` lines beyond the container's, or in place of them; a bare `NAME` takes one away.
+    pub env: Vec<String>,
+    /// Another working directory, absolute.
+    pub cwd: Option<String>,
+    /// Another user, in Docker's form.
+    pub user: Option<String>,
+    /// Its terminal, if it gets one.
+    pub terminal: Option<TerminalSize>,
+    /// Whether it gets all capabilities and no system call filter.
     pub privileged: bool,
     /// Whether nobody waits for it or sees its output.
     pub detached: bool,
@@ -115,11 +129,15 @@ pub enum Reply {
     Done,
     /// The exec runs; its terminal's own side comes with this if it has one.
     ExecStarted {
+        /// The container's name.
+        container: String,
         /// Its process ID on the host.
         pid: i32,
         /// How long the steps took.
         laps: Vec<Lap>,
     },
+    /// Nothing runs: the container that was meant is not this one, or has ended.
+    NotMe,
     /// The exec ended, with this code (128 + n for signal n).
     ExecEnded(i32),
     /// The container ended.

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use bulkhead_isolation::capabilities::{Set, bounding_set};
 use bulkhead_isolation::enter::Container;
 use bulkhead_isolation::{Error, Result, Step};
 use bulkhead_sys::{channel, pidfd};
@@ -91,7 +92,7 @@ impl Life {
                 }
                 Ok(None)
             }
-            Request::Exec(exec) => self.exec(*exec, fds, number).map(Some),
+            Request::Exec(exec) => self.exec(&exec, fds, number).map(Some),
         }
     }
 
@@ -110,23 +111,26 @@ impl Life {
         rustix::termios::tcsetwinsize(terminal, size).step("terminal", || "resize the terminal")
     }
 
-    fn exec(&mut self, exec: Exec, fds: Vec<OwnedFd>, number: u64) -> Result<(Reply, Option<OwnedFd>)> {
-        if self.ended {
-            return Err(Error::new("exec", "the container is not running"));
+    fn exec(&mut self, exec: &Exec, fds: Vec<OwnedFd>, number: u64) -> Result<(Reply, Option<OwnedFd>)> {
+        // Once it has ended, its name may be another's.
+        if self.ended || !self.identity.is(&exec.container) {
+            return Ok((Reply::NotMe, None));
         }
         if self.status.state == State::Paused {
             return Err(Error::new("exec", "the container is paused: unpause it before exec"));
         }
-        let mut exec = exec;
+        let all = if exec.privileged { bounding_set() } else { Set::NONE };
+        let mut process = self.later.program(exec, all)?;
         if !exec.privileged {
-            exec.process.seccomp.clone_from(&self.filter);
+            process.seccomp.clone_from(&self.filter);
         }
         let container = Container {
             first: self.born.first.pidfd.as_fd(),
             namespaces: &self.namespaces,
             cgroup: &self.born.cgroup,
         };
-        let begun = self.sessions.begin(container, &exec, fds, number)?;
-        Ok((Reply::ExecStarted { pid: begun.pid, laps: begun.laps }, begun.terminal))
+        let begun = self.sessions.begin(container, exec, &process, fds, number)?;
+        let container = self.identity.name.clone();
+        Ok((Reply::ExecStarted { container, pid: begun.pid, laps: begun.laps }, begun.terminal))
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use bulkhead_isolation::birth::{Running, Streams};
 use bulkhead_isolation::enter::{Container, enter};
 use bulkhead_isolation::trace::Trace;
-use bulkhead_isolation::{Error, Result, Step};
+use bulkhead_isolation::{Error, Process, Result, Step};
 use bulkhead_sys::pidfd;
 
 use crate::protocol::Exec;
@@ -37,15 +37,16 @@ pub(crate) struct Begun {
 }
 
 impl Sessions {
-    /// Starts one for `client`.
+    /// Starts `process`, which is what `exec` asks for, for `client`.
     pub(crate) fn begin(
         &mut self,
         container: Container<'_>,
         exec: &Exec,
+        process: &Process,
         fds: Vec<OwnedFd>,
         client: u64,
     ) -> Result<Begun> {
-        let streams = if exec.process.terminal.is_some() {
+        let streams = if process.terminal.is_some() {
             None
         } else if exec.detached {
             Some(no_streams()?)
@@ -56,7 +57,7 @@ impl Sessions {
             })?)
         };
         let mut trace = Trace::new(exec.trace);
-        let mut running = enter(container, &exec.process, streams, &mut trace)?;
+        let mut running = enter(container, process, streams, &mut trace)?;
         let (pid, mut terminal) = (running.pid, running.terminal.take());
         let unread = if exec.detached { terminal.take() } else { None };
         let kept =

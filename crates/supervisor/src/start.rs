@@ -15,6 +15,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use crate::attachments::Attachment;
 use crate::client::{SOCKET, address};
 use crate::input::Input;
+use crate::later::Later;
 use crate::life::{CHILD_ENDED, Life, TERMINATE, remove_group};
 use crate::log::{Log, Stream};
 use crate::output::Source;
@@ -44,6 +45,7 @@ impl Life {
             Some(_) => (None, Vec::new()),
             None => pipes(start.open_stdin).map(|(theirs, ours)| (Some(theirs), ours))?,
         };
+        let later = Later::keep(&start.plan.process, std::mem::take(&mut start.later_env))?;
         trace.lap("supervisor ready");
         let endpoints = std::mem::take(&mut start.endpoints);
         let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &endpoints);
@@ -86,16 +88,19 @@ impl Life {
             undo_birth(&born, &start.plan.cgroup.path);
             return Err(error).step(step, || format!("write the status in {}", start.folder));
         }
+        start.identity.publish(&start.run_folder);
         trace.lap("status written");
         let life = Life {
             // The last handle is the container's lock, ours from now on until the container has ended.
             lock: handles.pop(),
+            identity: start.identity.clone(),
             folder: std::mem::take(&mut start.folder),
             run_folder: std::mem::take(&mut start.run_folder),
             cgroup_path: std::mem::take(&mut start.plan.cgroup.path),
             finish: start.finish.take(),
             namespaces: std::mem::take(&mut start.plan.namespaces),
             filter: start.plan.process.seccomp.take(),
+            later,
             born,
             status,
             ended: false,

@@ -42,6 +42,34 @@ fn user_folder_and_environment() {
     host.bulkhead(["exec", "--env-file", "/tmp/env", "c1", "sh", "-c", "echo $A"]).run().says("/tmp/env");
     host.sh("printf '# words\\nA=b\\n\\n' > /tmp/env").prints("");
     host.bulkhead(["exec", "--env-file", "/tmp/env", "c1", "sh", "-c", "echo $A"]).prints("b");
+    host.bulkhead(["exec", "-w", "tmp", "c1", "true"]).run().says("needs to be an absolute path");
+    host.finish();
+}
+
+#[test]
+fn what_holds_for_the_container_holds_for_it() {
+    let host = Host::new("exec-inherits").with_busybox();
+    let flags =
+        ["--name", "c1", "-t", "-h", "there", "--cap-drop=CHOWN", "--ulimit=nofile=77", "--group-add=33"];
+    let all = [&flags[..], &["--security-opt=no-new-privileges", "-u", "5:6", "busybox", "sleep", "1000"]];
+    host.run_detached(all.concat());
+    let look = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:)' /proc/$1/status; ulimit -n; echo $HOSTNAME $PATH";
+    let script = format!("set -- self; {look}; echo; set -- 1; {look}");
+    let both = host.bulkhead(["exec", "c1", "sh", "-c", &script]).stdout();
+    let (own, first) = both.split_once("\n\n").unwrap();
+    assert_eq!(own.trim(), first.trim());
+    for held in ["Uid:\t5\t5", "Gid:\t6", "33", "NoNewPrivs:\t1", "77", "there /usr/local/sbin"] {
+        assert!(own.contains(held), "{held} in {own}");
+    }
+    // The container's terminal is not the exec's.
+    host.bulkhead(["exec", "c1", "sh", "-c", "echo ${TERM-none}; test -t 0 || echo no"]).prints("none\nno");
+    host.bulkhead(["exec", "-t", "c1", "sh", "-c", "echo $TERM; test -t 0 && echo yes"])
+        .prints("xterm\r\nyes");
+    host.bulkhead(["exec", "-t", "-e", "TERM=vt100", "c1", "sh", "-c", "echo $TERM"]).prints("vt100");
+    let caps = "grep -E '^(CapBnd|Seccomp:)' /proc/self/status";
+    let mine = host.sh("grep CapBnd /proc/self/status").stdout();
+    host.bulkhead(["exec", "--privileged", "-u", "0", "c1", "sh", "-c", caps])
+        .prints(&format!("{}\nSeccomp:\t0", mine.trim()));
     host.finish();
 }
 
@@ -90,4 +118,122 @@ fn all_end_with_the_container() {
     host.bulkhead(["kill", "c1"]).prints("c1");
     run.finish().ends_with(137);
     host.finish();
+}
+
+/// A running container is found by its name without the database; that must never lead to another one.
+mod by_name {
+    use bulkhead_tests::Host;
+
+    use super::running;
+
+    const LINK: &str = "/run/bulkhead/names/c1";
+
+    /// Runs a container of that name which can be told apart.
+    fn run(host: &Host, name: &str, mark: &str) -> String {
+        let mark = format!("MARK={mark}");
+        host.run_detached(["--name", name, "-e", &mark, "busybox", "sleep", "1000"])
+    }
+
+    fn exec_prints(host: &Host, name: &str, mark: &str) {
+        host.bulkhead(["exec", name, "sh", "-c", "echo $MARK"]).prints(mark);
+    }
+
+    #[test]
+    fn a_container_is_known_by_name_id_and_beginning_of_its_id() {
+        let host = Host::new("exec-names").with_busybox();
+        let id = run(&host, "c1", "one");
+        for name in ["c1", "/c1", &id, &id[..12]] {
+            exec_prints(&host, name, "one");
+        }
+        // A name that is the beginning of another's ID, as Docker looks it up: the name counts, running or not.
+        let other = run(&host, &id[..12], "two");
+        exec_prints(&host, &id[..12], "two");
+        exec_prints(&host, &other, "two");
+        exec_prints(&host, &id, "one");
+        host.bulkhead(["kill", &other]).run().succeeds();
+        host.bulkhead(["wait", &other]).prints("137");
+        host.bulkhead(["exec", &id[..12], "true"]).fails(1, "is not running");
+        host.bulkhead(["exec", "../containers/x", "true"]).fails(1, "No such container");
+        host.finish();
+    }
+
+    #[test]
+    fn it_runs_without_the_database() {
+        let host = Host::new("exec-no-store").with_busybox();
+        let id = run(&host, "c1", "one");
+        host.sh("mv /var/lib/bulkhead/bulkhead.db /tmp/").prints("");
+        exec_prints(&host, "c1", "one");
+        exec_prints(&host, &id, "one");
+        host.sh("mv /tmp/bulkhead.db /var/lib/bulkhead/").prints("");
+        host.finish();
+    }
+
+    #[test]
+    fn a_name_goes_with_its_container() {
+        let host = Host::new("exec-gone").with_busybox();
+        run(&host, "c1", "one");
+        host.sh(&format!("readlink {LINK} | grep -c /run/bulkhead/containers/")).prints("1");
+        host.bulkhead(["stop", "-t", "0", "c1"]).prints("c1");
+        host.sh("ls /run/bulkhead/names").prints("");
+        host.bulkhead(["exec", "c1", "true"]).fails(1, "is not running");
+        host.bulkhead(["start", "c1"]).prints("c1");
+        exec_prints(&host, "c1", "one");
+        host.bulkhead(["rm", "-f", "c1"]).prints("c1");
+        host.sh("ls /run/bulkhead/names").prints("");
+        host.bulkhead(["exec", "c1", "true"]).fails(1, "No such container: c1");
+        let second = run(&host, "c1", "two");
+        exec_prints(&host, "c1", "two");
+        host.sh(&format!("readlink {LINK}")).prints(&format!("/run/bulkhead/containers/{second}"));
+        host.finish();
+    }
+
+    #[test]
+    fn a_stale_link_leads_nowhere_else() {
+        let host = Host::new("exec-stale").with_busybox();
+        let (one, two) = (run(&host, "c1", "one"), run(&host, "c2", "two"));
+        let link = |to: &str| {
+            host.sh(&format!("ln -sfn /run/bulkhead/containers/{to} {LINK}")).prints("");
+        };
+        // To another container that runs, to none, and where there is no folder at all.
+        for to in [two.as_str(), "nobody", "../../../etc/passwd"] {
+            link(to);
+            exec_prints(&host, "c1", "one");
+        }
+        host.sh(&format!("rm {LINK}; mkdir {LINK}")).prints("");
+        exec_prints(&host, "c1", "one");
+        host.sh(&format!("rmdir {LINK}")).prints("");
+        // The name of a container that has gone, left by a command that was killed.
+        host.bulkhead(["rm", "-f", "c1"]).prints("c1");
+        for to in [two.as_str(), one.as_str()] {
+            link(to);
+            host.bulkhead(["exec", "c1", "true"]).fails(1, "No such container: c1");
+        }
+        // The next container of that name has its own, and what another has left there is not removed with it.
+        run(&host, "c1", "three");
+        host.sh("mv /var/lib/bulkhead/bulkhead.db /tmp/").prints("");
+        exec_prints(&host, "c1", "three");
+        host.sh("mv /tmp/bulkhead.db /var/lib/bulkhead/").prints("");
+        link(&two);
+        host.bulkhead(["rm", "-f", "c1"]).prints("c1");
+        host.sh(&format!("readlink {LINK}")).prints(&format!("/run/bulkhead/containers/{two}"));
+        host.finish();
+    }
+
+    #[test]
+    fn the_supervisor_was_killed() {
+        let host = running("exec-killed");
+        let pid = host.inspect("c1", "{{.State.Pid}}");
+        host.sh(&format!("kill -KILL $(awk '{{print $4}}' /proc/{pid}/stat)")).prints("");
+        host.bulkhead(["exec", "c1", "true"]).fails(1, "is not running");
+        host.sh("ls /run/bulkhead/names").prints("");
+        host.bulkhead(["start", "c1"]).prints("c1");
+        host.bulkhead(["exec", "c1", "pwd"]).prints("/tmp");
+        // Removed and made anew before anybody looked at the first.
+        let pid = host.inspect("c1", "{{.State.Pid}}");
+        host.sh(&format!("kill -KILL $(awk '{{print $4}}' /proc/{pid}/stat)")).prints("");
+        host.bulkhead(["rm", "-f", "c1"]).prints("c1");
+        host.bulkhead(["create", "--name", "c1", "busybox", "true"]).run().succeeds();
+        host.bulkhead(["exec", "c1", "true"]).fails(1, "is not running");
+        host.finish();
+    }
 }

@@ -1,8 +1,8 @@
 //! `bulkhead exec`.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use bulkhead_engine::commands::exec::ExecRequest;
+use bulkhead_engine::commands::exec::{ExecRequest, Executing, exec_by_name};
 use bulkhead_engine::protocol::Attach;
 
 use super::Done;
@@ -66,18 +66,16 @@ impl Exec {
             detached: self.detach,
             trace: context.trace,
         };
-        let engine = context.engine()?;
-        let container = engine.container(&self.container)?;
-        context.lap("container found", context.started.elapsed().as_micros());
         if self.detach {
-            engine.exec(&container, &request, &[]).map_err(of_exec)?;
+            begin(context, &self.container, &request, &[])?;
             return Ok(0);
         }
         let (pipes, mut theirs) = if self.tty { Default::default() } else { Streams::pipes(wanted)? };
         if !self.tty && !wanted.stdin {
             theirs.insert(0, std::fs::File::open("/dev/null")?.into());
         }
-        let executing = engine.exec(&container, &request, &theirs).map_err(of_exec)?;
+        context.lap("streams ready", context.started.elapsed().as_micros());
+        let executing = begin(context, &self.container, &request, &theirs)?;
         drop(theirs);
         for lap in &executing.laps {
             context.lap(&format!("  {}", lap.step), lap.micros.into());
@@ -109,11 +107,27 @@ impl Exec {
             }
             Outcome::Unread => Ok(141),
             Outcome::Lost => {
-                Err(Failure::new(format!("container {} has ended, and the program with it", container.name))
-                    .code(137))
+                let what = format!("container {} has ended, and the program with it", executing.container);
+                Err(Failure::new(what).code(137))
             }
         }
     }
+}
+
+/// Starts it: without the engine's database if the container is found so.
+fn begin(
+    context: &Context,
+    container: &str,
+    request: &ExecRequest,
+    streams: &[OwnedFd],
+) -> Result<Executing, Failure> {
+    if let Some(executing) = exec_by_name(context.roots(), container, request, streams).map_err(of_exec)? {
+        return Ok(executing);
+    }
+    let engine = context.engine()?;
+    let found = engine.container(container)?;
+    context.lap("container found", context.started.elapsed().as_micros());
+    engine.exec(&found, request, streams).map_err(of_exec)
 }
 
 /// Docker: 126 and 127 for the program, 1 for everything else.

@@ -1,26 +1,28 @@
 //! `exec`: a later program in a running container.
+//!
+//! The container's supervisor knows its process, and says whether it is the container that is meant, so the database
+//! is wanted only to find one that [`exec_by_name`] does not: by the beginning of its ID, or one that does not run.
 
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bulkhead_isolation::TerminalSize;
-use bulkhead_isolation::capabilities::{Capabilities, bounding_set};
 use bulkhead_isolation::trace::Lap;
-use bulkhead_isolation::users::UserSpec;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::protocol::{Exec, Reply, Request};
 
 use crate::error::{Doing, Error, Result};
-use crate::spec::process::{environment, working_dir};
-use crate::spec::{self, Surroundings};
+use crate::roots::Roots;
+use crate::spec::process::working_dir;
 use crate::store::containers::Container;
-use crate::{Condition, Engine, id};
+use crate::{Condition, Engine, id, names};
 
 /// What is to be run.
 #[derive(Clone, Debug, Default)]
 pub struct ExecRequest {
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// `NAME=value` lines beyond the container's.
+    /// `NAME=value` lines beyond the container's; a bare `NAME` takes one of these away.
     pub env: Vec<String>,
     /// Another working directory.
     pub working_dir: Option<String>,
@@ -39,6 +41,8 @@ pub struct ExecRequest {
 /// A later program that runs.
 #[derive(Debug)]
 pub struct Executing {
+    /// The container's name.
+    pub container: String,
     /// The connection over which its end is told.
     pub connection: Connection,
     /// Its terminal's own side, if it has one.
@@ -59,25 +63,12 @@ impl Engine {
         request: &ExecRequest,
         streams: &[OwnedFd],
     ) -> Result<Executing> {
-        if request.command.first().is_none_or(String::is_empty) {
-            return Err(Error::Invalid("No exec command specified".into()));
-        }
-        let exec = Exec {
-            process: self.process_of(container, request)?,
-            privileged: request.privileged,
-            detached: request.detached,
-            trace: request.trace,
-        };
+        let exec = request.of(&container.id)?;
         let Ok(connection) = self.connect(container) else { return Err(self.why_not(container)?) };
-        let fds: Vec<BorrowedFd<'_>> = streams.iter().map(AsFd::as_fd).collect();
-        let asked = connection.ask(&Request::Exec(Box::new(exec)), &fds);
-        match asked.doing(|| format!("hear from the supervisor of container {}", id::short(&container.id)))? {
-            (Reply::ExecStarted { laps, .. }, mut fds) => {
-                Ok(Executing { connection, terminal: fds.pop(), laps })
-            }
-            (Reply::Failed(error), _) => Err(error.into()),
-            (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to an exec"))),
-        }
+        ask(&connection, exec, streams)
+            .doing(|| format!("hear from the supervisor of container {}", id::short(&container.id)))
+            .and_then(|answer| begun(connection, answer))?
+            .map_or_else(|| Err(self.why_not(container)?), Ok)
     }
 
     /// Why a container without a supervisor cannot run a program. (Of one that has one, the supervisor knows; to look
@@ -90,33 +81,75 @@ impl Engine {
             _ => Error::Conflict(format!("container {} is not running", container.id)),
         })
     }
+}
 
-    /// The container's own process, with what the request changes.
-    fn process_of(
-        &self,
-        container: &Container,
-        request: &ExecRequest,
-    ) -> Result<bulkhead_isolation::Process> {
-        let around = Surroundings::stand_in(&self.roots, self.init(), &container.id);
-        let host = container.config.host_config.clone().unwrap_or_default();
-        let mut process = spec::process_alone(container, &host, &around)?;
-        process.args.clone_from(&request.command);
-        let mut own = container.config.env.clone().unwrap_or_default();
-        let name = |line: &str| line.split('=').next().unwrap_or("").to_owned();
-        own.retain(|line| !request.env.iter().any(|other| name(other) == name(line)));
-        own.extend(request.env.iter().filter(|line| line.contains('=')).cloned());
-        process.env =
-            environment(&own, &spec::namespaces::hostname(&container.config), request.terminal.is_some());
-        if let Some(folder) = request.working_dir.as_deref().filter(|folder| !folder.is_empty()) {
-            process.cwd = working_dir(Some(folder))?;
+/// Runs a program, like [`Engine::exec`], in the running container of exactly that name or full ID, without opening
+/// the engine's database, which would take as long as all the rest. `None`: nothing runs, and the database must be
+/// asked. (How a name leads there, and why never to another container: [`bulkhead_supervisor::identity`].)
+///
+/// # Errors
+/// The container is there and the program cannot be started.
+pub fn exec_by_name(
+    roots: &Roots,
+    wanted: &str,
+    request: &ExecRequest,
+    streams: &[OwnedFd],
+) -> Result<Option<Executing>> {
+    let exact = wanted.strip_prefix('/').unwrap_or(wanted);
+    let exec = request.of(exact)?;
+    let folder = if id::is_full(exact) {
+        roots.running(exact)
+    } else if names::is_valid(exact) {
+        roots.name_link(exact)
+    } else {
+        return Ok(None);
+    };
+    let Ok(connection) = Connection::to(&folder) else { return Ok(None) };
+    match ask(&connection, exec, streams) {
+        // It ended before it heard us.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
+        answer => {
+            begun(connection, answer.doing(|| format!("hear from the supervisor of container {exact}"))?)
         }
-        if let Some(user) = request.user.as_deref().filter(|user| !user.is_empty()) {
-            process.user = UserSpec(user.to_owned());
+    }
+}
+
+impl ExecRequest {
+    /// The message for the supervisor of `container`.
+    fn of(&self, container: &str) -> Result<Exec> {
+        if self.command.first().is_none_or(String::is_empty) {
+            return Err(Error::Invalid("No exec command specified".into()));
         }
-        if request.privileged {
-            process.capabilities = Capabilities::of_root(bounding_set());
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        Ok(Exec {
+            container: container.to_owned(),
+            args: self.command.clone(),
+            env: self.env.clone(),
+            cwd: given(&self.working_dir).map(|folder| working_dir(Some(&folder))).transpose()?,
+            user: given(&self.user),
+            terminal: self.terminal,
+            privileged: self.privileged,
+            detached: self.detached,
+            trace: self.trace,
+        })
+    }
+}
+
+type Answer = (Reply, Vec<OwnedFd>);
+
+fn ask(connection: &Connection, exec: Exec, streams: &[OwnedFd]) -> io::Result<Answer> {
+    let fds: Vec<BorrowedFd<'_>> = streams.iter().map(AsFd::as_fd).collect();
+    connection.ask(&Request::Exec(Box::new(exec)), &fds)
+}
+
+/// What the supervisor's answer means; `None`: it is not the container that was meant, or that has ended.
+fn begun(connection: Connection, answer: Answer) -> Result<Option<Executing>> {
+    match answer {
+        (Reply::ExecStarted { container, laps, .. }, mut fds) => {
+            Ok(Some(Executing { container, connection, terminal: fds.pop(), laps }))
         }
-        process.terminal = request.terminal;
-        Ok(process)
+        (Reply::NotMe, _) => Ok(None),
+        (Reply::Failed(error), _) => Err(error.into()),
+        (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to an exec"))),
     }
 }

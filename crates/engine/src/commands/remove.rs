@@ -52,6 +52,7 @@ impl Engine {
         with_volumes: bool,
         lock: Option<OwnedFd>,
     ) -> Result<()> {
+        self.forget_run(container);
         let gone = self.store.write(|transaction| {
             let volumes_too =
                 if with_volumes { volumes::anonymous_of(transaction, &container.id)? } else { Vec::new() };
@@ -85,7 +86,6 @@ impl Engine {
             let path = self.roots.volume(&volume);
             let _ = std::fs::remove_dir_all(path.parent().unwrap_or(&path));
         }
-        let _ = std::fs::remove_dir_all(self.roots.running(&container.id));
         // What cannot be deleted now is in the trash, where the next command finds it.
         let _ = std::fs::remove_dir_all(&aside);
         Ok(())

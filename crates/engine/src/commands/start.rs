@@ -8,6 +8,7 @@ use bulkhead_isolation::TerminalSize;
 use bulkhead_isolation::trace::{Lap, Trace};
 use bulkhead_network::endpoint::Endpoint;
 use bulkhead_supervisor::client::Connection;
+use bulkhead_supervisor::identity::Identity;
 use bulkhead_supervisor::protocol::{Attach, Reply, Request, Start};
 use bulkhead_supervisor::status::Status;
 
@@ -86,7 +87,13 @@ impl Engine {
         let run_folder = self.roots.running(&container.id);
         crate::store::make_folder(&run_folder)?;
         let start = Start {
+            identity: Identity {
+                id: container.id.clone(),
+                name: container.name.clone(),
+                link: text(&self.roots.name_link(&container.name))?,
+            },
             plan,
+            later_env: spec::later_environment(&container.config),
             handles: handles.len(),
             endpoints,
             folder: text(&self.roots.container(&container.id))?,

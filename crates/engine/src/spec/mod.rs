@@ -21,7 +21,7 @@ pub mod process;
 pub mod resources;
 pub mod security;
 
-use bollard_stubs::models::HostConfig;
+use bollard_stubs::models::{ContainerCreateBody, HostConfig};
 use bulkhead_isolation::cgroups::Cgroup;
 use bulkhead_isolation::rootfs::{Layer, Rootfs};
 use bulkhead_isolation::{Plan, TerminalSize};
@@ -47,8 +47,7 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl<'a> Surroundings<'a> {
-    /// What a plan that is only to be checked, or of which only the process is wanted, depends on: nothing is
-    /// opened, and whatever is joined is taken to be there.
+    /// What a plan that is only to be checked depends on: nothing is opened, and whatever is joined is taken to be there.
     pub(crate) fn stand_in(roots: &'a Roots, init: &'a std::path::Path, id: &str) -> Surroundings<'a> {
         let there = Some(bulkhead_isolation::Handle(0));
         let joined = namespaces::Joined {
@@ -103,15 +102,9 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
     Ok((plan, warnings))
 }
 
-/// The process alone, as an exec begins with it.
-pub(crate) fn process_alone(
-    container: &Container,
-    host: &HostConfig,
-    around: &Surroundings<'_>,
-) -> Result<bulkhead_isolation::Process> {
-    // The container's own filter holds for it, and its supervisor has that.
-    let security = security::Security { seccomp: security::Seccomp::Unconfined, ..security::plan(host)? };
-    process::plan(container, host, around, &security, &mut Vec::new())
+/// The variables that a later program (exec) begins with; those of a terminal come with it.
+pub(crate) fn later_environment(config: &ContainerCreateBody) -> Vec<String> {
+    process::environment(config.env.as_deref().unwrap_or_default(), &namespaces::hostname(config), false)
 }
 
 /// A path as text. Docker's formats, and ours, hold only UTF-8.
