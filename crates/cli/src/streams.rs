@@ -2,7 +2,7 @@
 //! keys that detach. One poll loop, exact to the byte.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bulkhead_engine::Connection;
 use bulkhead_engine::protocol::{Attach, Reply, Request};
@@ -108,7 +108,7 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
     let mut pending: Vec<u8> = Vec::new();
     let mut ending = false;
     let mut outcome: Option<Outcome> = None;
-    let mut buffer = vec![0u8; 64 * 1024];
+    let mut buffer = vec![0u8; 4096];
     if let Some(input) = &streams.input {
         rustix::io::ioctl_fionbio(input, true)?;
     }
@@ -116,7 +116,7 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
         if ending && pending.is_empty() {
             streams.input = None;
         }
-        let stdin = io::stdin();
+        let stdin = rustix::stdio::stdin();
         let mut wanted = vec![PollFd::new(&inbox, PollFlags::IN)];
         let mut kinds = vec![Kind::Signal];
         if outcome.is_none() {
@@ -155,13 +155,14 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
             match kind {
                 Kind::Signal => pass_signals(&inbox, session)?,
                 Kind::Word => outcome = hear(session.connection)?,
-                Kind::Stdin => match rustix::io::read(io::stdin(), &mut buffer) {
+                Kind::Stdin => match rustix::io::read(stdin, buffer.as_mut_slice()) {
                     Ok(0) => ending = true,
                     Ok(length) => {
                         if keys.see(buffer.get(..length).unwrap_or_default(), &mut pending) {
                             return Ok(Outcome::Detached);
                         }
                         flush(&mut streams.input, &mut pending);
+                        widen(&mut buffer, length);
                     }
                     Err(Errno::INTR | Errno::AGAIN) => {}
                     // A terminal that has gone, or one that we may not read in the background.
@@ -172,13 +173,13 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
                     pending.clear();
                 }
                 Kind::InputRoom => flush(&mut streams.input, &mut pending),
-                Kind::Output => match copy(&mut streams.output, &mut buffer, &io::stdout().as_fd()) {
+                Kind::Output => match copy(&mut streams.output, &mut buffer, rustix::stdio::stdout()) {
                     Ok(()) => {}
                     Err(Errno::PIPE) => return Ok(Outcome::Unread),
                     Err(error) => return Err(io::Error::from(error)),
                 },
                 // Errors that nobody reads are no reason to stop.
-                Kind::Errors => drop(copy(&mut streams.errors, &mut buffer, &io::stderr().as_fd())),
+                Kind::Errors => drop(copy(&mut streams.errors, &mut buffer, rustix::stdio::stderr())),
             }
         }
     }
@@ -252,9 +253,9 @@ fn flush(input: &mut Option<OwnedFd>, pending: &mut Vec<u8>) {
 }
 
 /// Reads once and writes all of it; a stream that has ended, or cannot be written any further, is closed.
-fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) -> rustix::io::Result<()> {
+fn copy(from: &mut Option<OwnedFd>, buffer: &mut Vec<u8>, to: BorrowedFd<'_>) -> rustix::io::Result<()> {
     let Some(fd) = &*from else { return Ok(()) };
-    let length = match rustix::io::read(fd, &mut *buffer) {
+    let length = match rustix::io::read(fd, buffer.as_mut_slice()) {
         Ok(length) if length > 0 => length,
         Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
         // Its end; EIO is that of a terminal (pty(7)).
@@ -270,7 +271,7 @@ fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) -> r
             Err(Errno::INTR) => {}
             // Somebody gave us a non-blocking terminal or pipe.
             Err(Errno::AGAIN) => {
-                let _ = poll(&mut [PollFd::from_borrowed_fd(*to, PollFlags::OUT)], None);
+                let _ = poll(&mut [PollFd::from_borrowed_fd(to, PollFlags::OUT)], None);
             }
             Err(error) => {
                 *from = None;
@@ -278,7 +279,15 @@ fn copy(from: &mut Option<OwnedFd>, buffer: &mut [u8], to: &BorrowedFd<'_>) -> r
             }
         }
     }
+    widen(buffer, length);
     Ok(())
+}
+
+/// Makes room for more after a read that filled the buffer: most programs say little, and zeroed pages are not free.
+fn widen(buffer: &mut Vec<u8>, filled: usize) {
+    if filled == buffer.len() {
+        buffer.resize(64 * 1024, 0);
+    }
 }
 
 /// Finds the keys that detach in what the user types. What could be their beginning is held back until it is

@@ -87,7 +87,11 @@ fn send_packet(socket: BorrowedFd<'_>, parts: &[IoSlice<'_>], fds: &[BorrowedFd<
 /// EAGAIN on a non-blocking socket with nothing to read; EBADMSG for what is not one of our messages.
 pub fn receive(socket: impl AsFd) -> io::Result<Option<Message>> {
     let malformed = || io::Error::from_raw_os_error(libc::EBADMSG);
-    let mut packet = vec![0u8; INLINE + 1];
+    let length = next_length(socket.as_fd())?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let mut packet = vec![0u8; length];
     let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS + 1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = loop {
@@ -97,8 +101,6 @@ pub fn receive(socket: impl AsFd) -> io::Result<Option<Message>> {
             &mut control,
             RecvFlags::CMSG_CLOEXEC,
         ) {
-            // ECONNRESET: the other side ended with data of ours unread. The kernel says so once, before what that
-            // side still had to say: its last message comes next, or the end.
             Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
             result => break result?,
         }
@@ -140,6 +142,23 @@ pub fn receive(socket: impl AsFd) -> io::Result<Option<Message>> {
             Ok(Some(Message { body, fds }))
         }
         _ => Err(malformed()),
+    }
+}
+
+/// How long the next packet is, which is waited for; 0 at the end. Most are short: to have room for the largest in each
+/// case would cost more, in pages that must be zeroed, than to ask.
+fn next_length(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    loop {
+        match rustix::net::recv(socket, &mut [0u8; 0], RecvFlags::PEEK | RecvFlags::TRUNC) {
+            // ECONNRESET: the other side ended with data of ours unread. The kernel says so once, before what that
+            // side still had to say: its last message comes next, or the end.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+            Ok((_, length)) if length > INLINE + 1 => {
+                return Err(io::Error::from_raw_os_error(libc::EBADMSG));
+            }
+            Ok((_, length)) => return Ok(length),
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
