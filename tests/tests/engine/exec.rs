@@ -34,6 +34,7 @@ fn user_folder_and_environment() {
     host.bulkhead(["exec", "c1", "sh", "-c", "echo $FROM; pwd; id -u"]).prints("run\n/tmp\n0");
     host.bulkhead(["exec", "-e", "FROM=exec", "-e", "B=c d", "c1", "sh", "-c", "echo $FROM $B"])
         .prints("exec c d");
+    host.bulkhead(["exec", "-e", "FROM", "c1", "sh", "-c", "echo ${FROM-none}"]).prints("none");
     host.bulkhead(["exec", "-w", "/etc", "c1", "pwd"]).prints("/etc");
     host.bulkhead(["exec", "-u", "nobody", "c1", "sh", "-c", "id -u; id -g; id -G"])
         .prints("65534\n65534\n65534 100");
