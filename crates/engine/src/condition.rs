@@ -186,8 +186,8 @@ impl Engine {
     }
 
     /// The folders of a container, which may exist.
-    pub(crate) fn make_folders(&self, id: &str) -> Result<()> {
-        let folder = self.roots.container(id);
+    pub(crate) fn make_folders(&self, container: &Container) -> Result<()> {
+        let folder = self.roots.container(&container.id);
         crate::store::make_folder(&folder)?;
         let open_to_all = |path: std::path::PathBuf| {
             use std::os::unix::fs::DirBuilderExt;
@@ -200,7 +200,16 @@ impl Engine {
         };
         // The root of what the container sees is its own: others in it must be able to pass.
         open_to_all(folder.join("rw"))?;
-        open_to_all(folder.join("rw/upper"))?;
+        let upper = folder.join("rw/upper");
+        open_to_all(upper.clone())?;
+        let root = container.users.root();
+        if root != (0, 0) {
+            let owner = std::fs::metadata(&upper).map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata));
+            if owner.doing(|| format!("look at {}", upper.display()))? == 0 {
+                std::os::unix::fs::chown(&upper, Some(root.0), Some(root.1))
+                    .doing(|| format!("give {} to the container's root", upper.display()))?;
+            }
+        }
         open_to_all(folder.join("rw/work"))
     }
 }

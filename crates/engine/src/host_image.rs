@@ -64,14 +64,14 @@ pub(crate) fn layers() -> Vec<Layer> {
     vec![Layer::Machine]
 }
 
-/// Prepares a container's writable layer. `store` is the engine's own root folder.
-pub(crate) fn prepare(upper: &Path, store: &Path) -> Result<()> {
+/// Prepares a container's writable layer, whose root is `owner` to the host. `store` is the engine's own root folder.
+pub(crate) fn prepare(upper: &Path, store: &Path, owner: (u32, u32)) -> Result<()> {
     for (path, mode, hidden) in FOLDERS {
         // A link on the machine (/bin, /var/run) stays one.
         if fs::symlink_metadata(Path::new("/").join(path)).is_ok_and(|there| there.is_symlink()) {
             continue;
         }
-        folder(&upper.join(path), mode, hidden)?;
+        folder(&upper.join(path), mode, hidden, owner)?;
     }
     // The store, wherever it is, with the folders above it as the machine has them.
     let mut current = upper.to_owned();
@@ -79,19 +79,23 @@ pub(crate) fn prepare(upper: &Path, store: &Path) -> Result<()> {
     for (index, part) in parts.iter().enumerate() {
         current.push(part);
         if !current.exists() {
-            folder(&current, 0o755, index + 1 == parts.len())?;
+            folder(&current, 0o755, index + 1 == parts.len(), owner)?;
         }
     }
     Ok(())
 }
 
-fn folder(path: &Path, mode: u32, hidden: bool) -> Result<()> {
+fn folder(path: &Path, mode: u32, hidden: bool, (uid, gid): (u32, u32)) -> Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
         other => other.doing(|| format!("make {}", path.display()))?,
     }
     fs::set_permissions(path, Permissions::from_mode(mode))
         .doing(|| format!("set the mode of {}", path.display()))?;
+    if (uid, gid) != (0, 0) {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))
+            .doing(|| format!("give {} to the container's root", path.display()))?;
+    }
     if hidden {
         setxattr(path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
             .doing(|| format!("hide the machine's files below {}", path.display()))?;

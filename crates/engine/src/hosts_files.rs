@@ -37,9 +37,10 @@ pub(crate) fn write(
     } else {
         files::hosts_of_the_host(&fs::read_to_string("/etc/hosts").unwrap_or_default(), &extra)?
     };
-    put(folder, "hosts", &hosts)?;
-    put(folder, "hostname", &files::hostname(&name)?)?;
-    put(folder, "resolv.conf", &resolv_conf(&host, own_network)?)
+    let owner = container.users.root();
+    put(folder, "hosts", &hosts, owner)?;
+    put(folder, "hostname", &files::hostname(&name)?, owner)?;
+    put(folder, "resolv.conf", &resolv_conf(&host, own_network)?, owner)
 }
 
 fn resolv_conf(host: &HostConfig, own_network: bool) -> Result<String> {
@@ -82,10 +83,13 @@ fn extra_host(text: &str, gateway: Option<Ipv4Addr>) -> Result<HostEntry> {
     Ok(HostEntry { address, names: vec![name.to_owned()] })
 }
 
-fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+/// Writes one, owned by the container's root.
+fn put(folder: &Path, name: &str, text: &str, (uid, gid): (u32, u32)) -> Result<()> {
     let path = folder.join(name);
     fs::write(&path, text).doing(|| format!("write {}", path.display()))?;
     // Readable by every user of the container, whatever the umask of who started it.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
-        .doing(|| format!("set the mode of {}", path.display()))
+        .doing(|| format!("set the mode of {}", path.display()))?;
+    std::os::unix::fs::chown(&path, Some(uid), Some(gid))
+        .doing(|| format!("give {} to the container's root", path.display()))
 }

@@ -8,12 +8,16 @@
 //! |---|---|
 //! | [`store`] | the truth on disk, a file per table |
 //! | [`spec`] | from Docker's words to the isolation core's plan |
+//! | `users` | whose IDs a container has: user namespaces, ranges, mappings of mounts |
+//! | `accounts` | /etc/passwd, /etc/subuid and their like |
 //! | [`commands`] | what can be done, a file per command |
 //! | [`repair`] | what a killed process of ours left, put right by the next command |
 #![forbid(unsafe_code)]
 
+mod accounts;
 pub mod commands;
 mod condition;
+mod config;
 mod error;
 mod host_image;
 mod hosts_files;
@@ -24,6 +28,7 @@ mod roots;
 pub mod spec;
 pub mod store;
 pub mod units;
+mod users;
 
 use std::path::{Path, PathBuf};
 
@@ -47,6 +52,8 @@ pub struct Engine {
     programs: Programs,
     /// A supervisor spawned before it was needed.
     early: Option<Connection>,
+    /// Who asks, where that is not the engine's own root: user and group.
+    caller: Option<(u32, u32)>,
 }
 
 /// The executables that the engine starts.
@@ -91,7 +98,12 @@ impl Engine {
                 store::Store::open(&roots.root)?
             }
         };
-        Ok(Engine { roots, store, programs, early: None })
+        Ok(Engine { roots, store, programs, early: None, caller: None })
+    }
+
+    /// Says on whose behalf the engine is used: the user and group whom `--userns=keep-id` keeps.
+    pub fn on_behalf_of(&mut self, uid: u32, gid: u32) {
+        self.caller = Some((uid, gid));
     }
 
     /// Where it lives.

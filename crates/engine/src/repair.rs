@@ -7,6 +7,7 @@
 //! | a container to be removed at its end, which has ended | its status says so | it is removed |
 //! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
 //! | folders of removed containers | they are in the trash folder, or have no record | they are deleted |
+//! | ID ranges of removed containers | they are marked | they are freed, once no file or process is left |
 //! | half-loaded layers | the image store knows | see [`bulkhead_image::Store::clean`] |
 
 use bulkhead_supervisor::status::ProcessId;
@@ -43,7 +44,7 @@ impl Engine {
             }
         }
         self.empty_trash();
-        Ok(())
+        self.free_ranges()
     }
 
     /// Deletes the folders of containers whose record has gone: a command was killed right after that.

@@ -54,7 +54,7 @@ pub use import::ImportOptions;
 pub use load::{Loaded, Platform, Progress};
 pub use reference::Reference;
 pub use store::{LayerMeta, Store};
-pub use unpack::Limits;
+pub use unpack::{Highest, Limits};
 
 /// What this crate's functions give.
 pub type Result<T, E = ImageError> = std::result::Result<T, E>;

@@ -37,6 +37,15 @@ pub(crate) use tree::Replaced;
 /// How much is read at once.
 const BUFFER: usize = 256 * 1024;
 
+/// The highest user or group ID that files have: an ID range must reach that far for all of them to be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Highest {
+    /// The ID.
+    pub id: u32,
+    /// The path of a file that has it.
+    pub path: String,
+}
+
 /// What an archive held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,10 +54,8 @@ pub struct Unpacked {
     pub size: u64,
     /// How many entries, parents that the archive only implies included.
     pub entries: u64,
-    /// The highest user ID of any entry.
-    pub max_uid: u32,
-    /// The highest group ID of any entry.
-    pub max_gid: u32,
+    /// The highest user or group ID of any entry.
+    pub highest: Highest,
     /// Extended attributes that were left out: not allowed in a layer, or not possible on this file system.
     pub skipped_xattrs: u64,
     /// The length of the tar, in bytes.

@@ -25,7 +25,7 @@ use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, pid::PidNamespac
 use crate::plan::Plan;
 use crate::trace::Trace;
 use crate::users::{self, User};
-use crate::{mounts, rootfs};
+use crate::{mounts, rlimits, rootfs};
 
 pub use crate::messages::Streams;
 
@@ -47,6 +47,8 @@ pub struct Born {
     pub first: Running,
     /// Its control group.
     pub cgroup: Created,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// How long a birth may take, in seconds, filling large volumes included.
@@ -70,7 +72,7 @@ pub fn bring(
     trace.lap("control group");
     let born = bring_in(plan, handles, streams, wire, &cgroup, trace);
     match born {
-        Ok(first) => Ok(Born { first, cgroup }),
+        Ok((first, warnings)) => Ok(Born { first, cgroup, warnings }),
         Err(error) => {
             drop(cgroup);
             // The error above is the one to tell; an empty group that stays is found by the next command.
@@ -87,10 +89,10 @@ fn bring_in(
     wire: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>,
     cgroup: &Created,
     trace: &mut Trace,
-) -> Result<Running> {
+) -> Result<(Running, Vec<String>)> {
     let unborn = Unborn::clone(plan, handles, cgroup, streams.as_ref(), trace.on())?;
     trace.lap("clone into namespaces");
-    let mapping = unborn.map_ids(&plan.namespaces.user)?;
+    let mapping = unborn.map_ids(&plan.namespaces.user, handles)?;
     let mapping = mapping.as_ref().map(AsFd::as_fd);
     unborn.adjust_oom_score(plan.process.oom_score_adj)?;
     trace.lap("ID mappings");
@@ -100,20 +102,20 @@ fn bring_in(
     if let Some(streams) = &streams {
         own_streams(streams, plan.namespaces.user.outside(user.uid, user.gid)?)?;
     }
-    let mut prepared = vec![root];
-    prepared.extend(mounts::prepare(&plan.mounts, handles, &plan.namespaces.user, mapping, cgroup)?);
+    let (mounts, warnings) = mounts::prepare(&plan.mounts, handles, &plan.namespaces.user, mapping, &user, cgroup)?;
     trace.lap("mounts prepared");
-    unborn.hand_over(&user, &prepared)?;
-    drop(prepared);
+    unborn.hand_over(&user, &root, &mounts)?;
+    drop((root, mounts));
     // The network is wired while the child attaches its mounts: it waits for both before it goes on.
     if plan.namespaces.net == NetNamespace::New {
         wire(unborn.net_namespace()?.as_fd())?;
     }
     trace.lap("network wired");
+    rlimits::apply(&plan.process.rlimits, Some(unborn.pid))?;
     unborn.let_go()?;
     // Alone in its PID namespace, nobody can hold the child back.
     let patience = if plan.namespaces.pid == PidNamespace::New { PATIENCE } else { PATIENCE / 20 };
-    unborn.see_it_run(patience, trace)
+    Ok((unborn.see_it_run(patience, trace)?, warnings))
 }
 
 /// Gives the streams that are pipes to the program's user, so that it can open /dev/stdout and the like.
@@ -149,10 +151,65 @@ impl Unborn {
     ) -> Result<Unborn> {
         let joined = JoinedAtClone::enter(&plan.namespaces, handles)?;
         let flags = plan.namespaces.clone_flags();
-        let unborn =
-            Unborn::fork(flags, cgroup, |socket| child::be_born(plan, cgroup, streams, &socket, trace));
+        let life = |socket: BorrowedFd<'_>| child::be_born(plan, cgroup, streams, &socket, trace);
+        let unborn = match &plan.namespaces.user {
+            UserNamespace::Host | UserNamespace::New(_) => Unborn::fork(flags, cgroup, life),
+            UserNamespace::Join { namespace, .. } => {
+                let namespace = handles.get(namespace.0).ok_or_else(|| {
+                    Error::new("clone", "the plan joins a user namespace that did not come with it")
+                })?;
+                Unborn::fork_inside(namespace.as_fd(), flags, cgroup, life)
+            }
+        };
         drop(joined);
         unborn
+    }
+
+    /// Clones in another container's user namespace: what is new belongs to that then. A process that has entered one
+    /// cannot come back, so a child of ours enters it, and gives birth to a sibling there.
+    fn fork_inside(
+        user: BorrowedFd<'_>,
+        namespaces: u64,
+        cgroup: &Created,
+        life: impl FnOnce(BorrowedFd<'_>) -> Error,
+    ) -> Result<Unborn> {
+        let (ours, theirs) = channel::pair().step("clone", || "make a socket to the child")?;
+        let midwife = Unborn::fork(0, cgroup, |socket| {
+            let give_birth = || -> Result<()> {
+                // Those who live there may see this process, if the PID namespace is theirs too.
+                child::hide()?;
+                bulkhead_sys::namespaces::join(user, namespaces::user::FLAG)
+                    .step("clone", || "join the other container's user namespace")?;
+                child::hide()?;
+                let args = CloneArgs { namespaces, cgroup: cgroup.for_clone(), sibling: true };
+                match clone3(&args).step("clone", || "clone into new namespaces")? {
+                    Cloned::Parent { pidfd, .. } => {
+                        channel::send(socket, b"born", &[pidfd.as_fd()]).step("clone", || "hand over the child")
+                    }
+                    Cloned::Child => {
+                        let failed = life(theirs.as_fd());
+                        tell(theirs.as_fd(), &Word::Failed(failed.clone()), &[]);
+                        bulkhead_sys::process::exit_now(failed.exit_code());
+                    }
+                }
+            };
+            // An Ok is the midwife's.
+            match give_birth() {
+                Ok(()) => bulkhead_sys::process::exit_now(0),
+                Err(error) => error,
+            }
+        })?;
+        drop(theirs);
+        let message = channel::receive(&midwife.socket).step("clone", || "hear of the child")?;
+        let Some(message) = message else { return Err(Error::new("clone", "nobody was born")) };
+        let Some(pidfd) = message.fds.into_iter().next() else {
+            return Err(serde_json::from_slice(&message.body)
+                .ok()
+                .and_then(|word| if let Word::Failed(error) = word { Some(error) } else { None })
+                .unwrap_or_else(|| Error::new("clone", "nobody was born")));
+        };
+        let pid = bulkhead_sys::pidfd::number(pidfd.as_fd()).step("clone", || "look at the child")?;
+        Ok(Unborn { pid, pidfd: Some(pidfd), socket: ours })
     }
 
     /// Clones; the child runs `life` and never returns from here.
@@ -162,7 +219,7 @@ impl Unborn {
         life: impl FnOnce(BorrowedFd<'_>) -> Error,
     ) -> Result<Unborn> {
         let (ours, theirs) = channel::pair().step("clone", || "make a socket to the child")?;
-        let args = CloneArgs { namespaces, cgroup: cgroup.for_clone() };
+        let args = CloneArgs { namespaces, cgroup: cgroup.for_clone(), ..CloneArgs::default() };
         match clone3(&args).step("clone", || "clone into new namespaces")? {
             Cloned::Parent { pid, pidfd } => Ok(Unborn { pid, pidfd: Some(pidfd), socket: ours }),
             Cloned::Child => {
@@ -175,10 +232,19 @@ impl Unborn {
     }
 
     /// Writes the mapping, and gives the user namespace for ID-mapped mounts.
-    fn map_ids(&self, user: &UserNamespace) -> Result<Option<OwnedFd>> {
-        let UserNamespace::New(mappings) = user else { return Ok(None) };
-        namespaces::user::write_mappings(self.pid, mappings)?;
-        namespaces::user::of_process(self.pid).map(Some)
+    fn map_ids(&self, user: &UserNamespace, handles: &[OwnedFd]) -> Result<Option<OwnedFd>> {
+        match user {
+            UserNamespace::Host => Ok(None),
+            UserNamespace::New(mappings) => {
+                namespaces::user::write_mappings(self.pid, mappings)?;
+                namespaces::user::of_process(self.pid).map(Some)
+            }
+            UserNamespace::Join { namespace, .. } => handles
+                .get(namespace.0)
+                .map(OwnedFd::try_clone)
+                .transpose()
+                .step("user namespace", || "keep the user namespace that is joined"),
+        }
     }
 
     pub(crate) fn adjust_oom_score(&self, score: Option<i32>) -> Result<()> {
@@ -199,12 +265,12 @@ impl Unborn {
             .step("network", || "open the new network namespace")
     }
 
-    fn hand_over(&self, user: &User, prepared: &[OwnedFd]) -> Result<()> {
-        let delivery = Delivery { user: user.clone(), descriptors: prepared.len() };
+    fn hand_over(&self, user: &User, root: &OwnedFd, mounts: &[OwnedFd]) -> Result<()> {
+        let delivery = Delivery { user: user.clone(), descriptors: 1 + mounts.len() };
         let mut body = serde_json::to_vec(&delivery).unwrap_or_default();
-        for some in prepared.chunks(channel::MAX_FDS) {
-            let fds: Vec<BorrowedFd<'_>> = some.iter().map(AsFd::as_fd).collect();
-            self.say(&body, &fds)?;
+        let all: Vec<BorrowedFd<'_>> = [root].into_iter().chain(mounts).map(AsFd::as_fd).collect();
+        for some in all.chunks(channel::MAX_FDS) {
+            self.say(&body, some)?;
             body = Vec::new();
         }
         Ok(())

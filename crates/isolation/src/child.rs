@@ -9,6 +9,7 @@ use crate::cgroups::Created;
 use crate::error::{Error, Result, Step};
 use crate::messages::{Delivery, Streams, Word, tell};
 use crate::namespaces::mnt;
+use crate::namespaces::user::{self, UserNamespace};
 use crate::plan::Plan;
 use crate::trace::Trace;
 use crate::{mounts, program, sysctls, terminal};
@@ -45,6 +46,9 @@ fn live(
 
     let (delivery, prepared) = receive(socket)?;
     trace.lap("received");
+    if plan.namespaces.user != UserNamespace::Host {
+        user::become_root()?;
+    }
     let mut prepared = prepared.into_iter();
     let root =
         prepared.next().ok_or_else(|| Error::new("root file system", "no root file system arrived"))?;

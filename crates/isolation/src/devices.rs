@@ -32,10 +32,12 @@ pub struct Device {
     pub minor: u32,
     /// Permission bits.
     pub mode: u32,
-    /// Owner, as a container ID.
+    /// Owner.
     pub uid: u32,
-    /// Group, as a container ID.
+    /// Group.
     pub gid: u32,
+    /// Whether owner and group are the host's IDs. Otherwise they are the container's: it was given this device.
+    pub of_host: bool,
 }
 
 /// Name and minor number of the standard nodes; all have major number 1 but for tty, which has 5.
@@ -73,7 +75,8 @@ pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<OwnedFd>
         })?;
         let (folder, name) = parents(&dev, below)?;
         let kind = if device.block { FileType::BlockDevice } else { FileType::CharacterDevice };
-        let owner = user.outside(device.uid, device.gid).unwrap_or(root);
+        let own = (device.uid, device.gid);
+        let owner = if device.of_host { own } else { user.outside(own.0, own.1).unwrap_or(root) };
         node(folder.as_ref().unwrap_or(&dev), name, kind, (device.major, device.minor), device.mode, owner)?;
     }
     if root != (0, 0) {

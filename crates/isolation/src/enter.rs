@@ -14,10 +14,11 @@ use crate::cgroups::Created;
 use crate::child::{hide, leave_descriptors};
 use crate::error::{Error, Result, Step};
 use crate::messages::Streams;
-use crate::namespaces::{self, JoinedAtClone, Namespaces, user::UserNamespace};
+use crate::namespaces::user::{self, UserNamespace};
+use crate::namespaces::{self, JoinedAtClone, Namespaces};
 use crate::plan::Process;
 use crate::trace::Trace;
-use crate::{program, terminal, users};
+use crate::{program, rlimits, terminal, users};
 
 /// How long an entry may take, in seconds.
 const PATIENCE: i64 = 10;
@@ -66,12 +67,14 @@ fn live(
     hide()?;
     container.cgroup.enter()?;
     leave_descriptors(socket, streams, Some(container.first))?;
+    // While this process still has the host's rights.
+    rlimits::apply(&process.rlimits, None)?;
     let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .step("exec", || "open the container's root")?;
     let user = users::resolve(root.as_fd(), &process.user, &process.additional_groups)?;
     drop(root);
     if let Some(streams) = streams {
-        // While this process still has the host's rights over pipes that the host's root made.
+        // The pipes are the host root's.
         own_streams(streams, container.namespaces.user.outside(user.uid, user.gid)?)?;
     }
     let mut rest =
@@ -80,6 +83,9 @@ fn live(
         rest |= namespaces::user::FLAG;
     }
     ns::join(container.first, rest).step("exec", || "join the container's namespaces")?;
+    if container.namespaces.user != UserNamespace::Host {
+        user::become_root()?;
+    }
     rustix::process::setsid().step("session", || "start a session")?;
     let console = match process.terminal {
         Some(size) => Some(terminal::allocate(size, user.uid, socket)?),

@@ -1,4 +1,4 @@
-//! The last steps before a program runs in a container, first or later: streams, limits, user, capabilities,
+//! The last steps before a program runs in a container, first or later: streams, user, capabilities,
 //! system call filter, execve. From here on nothing of ours is left in the process.
 
 use std::convert::Infallible;
@@ -15,7 +15,6 @@ use crate::error::{Error, Kind, Result, Step, describe};
 use crate::messages::Streams;
 use crate::mounts::target;
 use crate::plan::Process;
-use crate::rlimits;
 use crate::users::User;
 
 const STEP: &str = "program";
@@ -29,7 +28,6 @@ pub(crate) fn execute(
     streams: Option<&Streams>,
 ) -> Result<Infallible> {
     take_streams(console, streams)?;
-    rlimits::apply(&process.rlimits)?;
     // A kernel without keyrings has none to leak; a user's quota being used up is the only other reason.
     match bulkhead_sys::keyring::join_new_session() {
         Err(error) if !matches!(error.raw_os_error(), Some(libc_enosys) if libc_enosys == Errno::NOSYS.raw_os_error()) =>

@@ -1,6 +1,6 @@
 //! Resource limits (getrlimit(2)), by the names that Docker's `--ulimit` and the OCI specification use.
 
-use rustix::process::{Resource, Rlimit as Values, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit as Values, getrlimit, prlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, Step};
@@ -64,8 +64,11 @@ pub fn clamp(limits: &mut [Rlimit], may_raise: bool) -> Vec<String> {
     changed
 }
 
-/// Sets the limits for this process and what it executes.
-pub(crate) fn apply(limits: &[Rlimit]) -> Result<()> {
+/// Sets the limits of the child `pid` (of this process itself: `None`) and what it executes, with this process's
+/// rights: in a user namespace of its own a child has none to raise them. The child must not have been reaped, so that
+/// the number means what it meant at the clone.
+pub(crate) fn apply(limits: &[Rlimit], pid: Option<i32>) -> Result<()> {
+    let pid = pid.and_then(rustix::process::Pid::from_raw);
     for limit in limits {
         let Some(resource) = resource(&limit.name) else {
             return Err(crate::Error::new(
@@ -73,7 +76,7 @@ pub(crate) fn apply(limits: &[Rlimit]) -> Result<()> {
                 format!("there is no resource limit named {}", limit.name),
             ));
         };
-        setrlimit(resource, Values { current: limit.soft, maximum: limit.hard })
+        prlimit(pid, resource, Values { current: limit.soft, maximum: limit.hard })
             .step("rlimits", || format!("set the {} limit", limit.name))?;
     }
     Ok(())

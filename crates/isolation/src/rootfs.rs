@@ -2,8 +2,10 @@
 //! Documentation/filesystems/overlayfs.rst), prepared as a detached mount that nobody can reach by a path.
 //!
 //! Layers are stored once, with the IDs that the image gave them. A container with a user namespace sees them
-//! through ID-mapped mounts, handed to overlayfs as descriptors; that costs nothing per file. How they are handed
-//! over depends on the kernel: see [`overlay`].
+//! through one ID-mapped mount of the store, however many layers there are; they are handed to overlayfs as
+//! descriptors, and nothing is paid per file. How they are handed over depends on the kernel: see [`overlay`].
+//!
+//! The writable layer is not mapped: on disk too, what a container writes belongs to the range that it alone has.
 
 mod overlay;
 
@@ -15,6 +17,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, Step};
+use crate::mounts::Attributes;
 
 const STEP: &str = "root file system";
 
@@ -23,8 +26,9 @@ const STEP: &str = "root file system";
 pub struct Rootfs {
     /// Read-only layers, the lowest first.
     pub layers: Vec<Layer>,
-    /// A folder of the container's own with `upper` and `work` in it, for what it writes.
-    pub writable: String,
+    /// A folder of the container's own with `upper` and `work` in it, for what it writes; `None`: nothing can be
+    /// written.
+    pub writable: Option<String>,
     /// Whether the container sees it all read-only.
     pub readonly: bool,
 }
@@ -33,7 +37,12 @@ pub struct Rootfs {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layer {
     /// A folder that holds the layer in overlayfs's form, with the image's own IDs.
-    Folder(String),
+    Stored {
+        /// The folder that all layers of a store are in. It is what gets a mapping, once for all of them.
+        store: String,
+        /// The layer's place in it.
+        name: String,
+    },
     /// The machine's own root: every file is nobody's in the container, so what only some users of the machine
     /// may read, nobody in the container can, not even root with all capabilities.
     Machine,
@@ -41,18 +50,12 @@ pub enum Layer {
 
 /// What an overlay is made of.
 struct Parts {
+    /// Mounts that are attached nowhere, which some of the folders below are in.
+    detached: Vec<OwnedFd>,
     /// The uppermost first.
-    lower: Vec<Folder>,
-    own: Folder,
-    upper: OwnedFd,
-    work: OwnedFd,
-}
-
-/// A folder that files are in.
-struct Folder {
-    fd: OwnedFd,
-    /// Whether it is the root of a mount that is attached nowhere.
-    detached: bool,
+    lower: Vec<OwnedFd>,
+    /// Upper and work folder.
+    writable: Option<(OwnedFd, OwnedFd)>,
 }
 
 /// Mounts the root file system, detached. `mapping` is the container's user namespace, if it has one.
@@ -62,58 +65,118 @@ pub(crate) fn prepare(rootfs: &Rootfs, mapping: Option<BorrowedFd<'_>>) -> Resul
         overlay::Answer::Mounted(mount) => Ok(mount),
         overlay::Answer::Unsupported if overlay::needs_namespace(&parts) => {
             drop(parts);
-            overlay::by_attached_mounts(&Parts::open(rootfs, mapping, true)?, &rootfs.writable)
+            overlay::by_attached_mounts(&Parts::open(rootfs, mapping, true)?, rootfs.some_folder())
         }
         overlay::Answer::Unsupported => overlay::by_path(&parts),
     }
 }
 
+/// Mounts an image's layers alone, read-only and detached.
+pub(crate) fn readonly(layers: &[Layer], mapping: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    let attributes = Attributes { nodev: true, nosuid: true, ..Attributes::default() }.readonly();
+    let mount = match layers {
+        [] => return Err(crate::Error::new(STEP, "the image that is to be mounted has no layers")),
+        // One layer is what it shows: an overlay takes two at least.
+        [Layer::Stored { store, name }] => {
+            let path = format!("{store}/{name}");
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            let fd = open_tree(CWD, &path, flags).step(STEP, || format!("open the layer {path}"))?;
+            if let Some(mapping) = mapping {
+                set_attributes(fd.as_fd(), &Change { idmap: Some(mapping), ..Change::default() })
+                    .step(STEP, || format!("map the IDs of the layer {path}"))?;
+            }
+            fd
+        }
+        [Layer::Machine] => machine()?,
+        _ => {
+            let rootfs = Rootfs { layers: layers.to_vec(), writable: None, readonly: true };
+            prepare(&rootfs, mapping)?
+        }
+    };
+    set_attributes(mount.as_fd(), &attributes.change())
+        .step(STEP, || "make the mount of an image read-only")?;
+    Ok(mount)
+}
+
+impl Rootfs {
+    /// A folder that there is, other than the root.
+    fn some_folder(&self) -> &str {
+        let store = self.layers.iter().find_map(|layer| match layer {
+            Layer::Stored { store, .. } => Some(store.as_str()),
+            Layer::Machine => None,
+        });
+        self.writable.as_deref().or(store).unwrap_or("/proc")
+    }
+}
+
 impl Parts {
-    /// Opens them; `detach` makes all of them detached mounts, those too that need no mapping.
+    /// Opens them; `detach` puts all of them into detached mounts, those too that need no mapping.
     fn open(rootfs: &Rootfs, mapping: Option<BorrowedFd<'_>>, detach: bool) -> Result<Parts> {
+        let mut detached = Vec::new();
+        let mut stores: Vec<(&str, OwnedFd)> = Vec::new();
         let mut lower = Vec::with_capacity(rootfs.layers.len());
         for layer in rootfs.layers.iter().rev() {
-            lower.push(match layer {
-                Layer::Folder(path) => folder(path, mapping, detach)?,
-                Layer::Machine => machine()?,
-            });
+            match layer {
+                Layer::Stored { store, name } => {
+                    let at = match stores.iter().position(|(known, _)| known == store) {
+                        Some(at) => at,
+                        None => {
+                            stores.push((store, folder(store, mapping, detach)?));
+                            stores.len() - 1
+                        }
+                    };
+                    let store = stores.get(at).map(|(_, fd)| fd);
+                    lower.extend(store.map(|store| part(store, name)).transpose()?);
+                }
+                Layer::Machine => {
+                    let machine = machine()?;
+                    lower.push(machine.try_clone().step(STEP, || "keep the machine's root")?);
+                    detached.push(machine);
+                }
+            }
         }
-        let own = folder(&rootfs.writable, mapping, detach)?;
-        let part = |name: &str| {
-            openat(&own.fd, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .step(STEP, || format!("open {name} of the writable layer {}", rootfs.writable))
-        };
-        let (upper, work) = (part("upper")?, part("work")?);
-        Ok(Parts { lower, own, upper, work })
+        // What the container writes stands on disk with the container's own IDs: nobody else ever sees it.
+        let mut writable = None;
+        if let Some(path) = &rootfs.writable {
+            let own = folder(path, None, detach)?;
+            writable = Some((part(&own, "upper")?, part(&own, "work")?));
+            if detach {
+                detached.push(own);
+            }
+        }
+        if mapping.is_some() || detach {
+            detached.extend(stores.into_iter().map(|(_, fd)| fd));
+        }
+        Ok(Parts { detached, lower, writable })
     }
+}
 
-    fn folders(&self) -> impl Iterator<Item = &Folder> {
-        self.lower.iter().chain([&self.own])
-    }
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+fn part(folder: &OwnedFd, name: &str) -> Result<OwnedFd> {
+    openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()).step(STEP, || format!("open the layer {name}"))
 }
 
 /// The folder at `path`: a detached mount of it if its IDs are to be mapped, or if that is asked for.
-fn folder(path: &str, mapping: Option<BorrowedFd<'_>>, detach: bool) -> Result<Folder> {
+fn folder(path: &str, mapping: Option<BorrowedFd<'_>>, detach: bool) -> Result<OwnedFd> {
     if mapping.is_none() && !detach {
-        let fd = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .step(STEP, || format!("open the layer {path}"))?;
-        return Ok(Folder { fd, detached: false });
+        return open(path, FOLDER, Mode::empty()).step(STEP, || format!("open {path}"));
     }
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let fd = open_tree(CWD, path, flags).step(STEP, || format!("open the layer {path}"))?;
+    let fd = open_tree(CWD, path, flags).step(STEP, || format!("open {path}"))?;
     if let Some(mapping) = mapping {
         set_attributes(fd.as_fd(), &Change { idmap: Some(mapping), ..Change::default() }).step(STEP, || {
             format!(
-                "map the IDs of the layer {path} (its file system must support that: ext4 and XFS since Linux 5.12, \
-                 Btrfs since 5.15, tmpfs since 6.3)"
+                "map the IDs of the layers in {path} (their file system must support that: ext4 and XFS since Linux \
+                 5.12, Btrfs since 5.15, tmpfs since 6.3)"
             )
         })?;
     }
-    Ok(Folder { fd, detached: true })
+    Ok(fd)
 }
 
 /// The machine's root, without what is mounted below it.
-fn machine() -> Result<Folder> {
+fn machine() -> Result<OwnedFd> {
     let nobody = crate::namespaces::user::for_mounts(&crate::namespaces::user::IdMappings::nobody())?;
     folder("/", Some(nobody.as_fd()), true)
 }

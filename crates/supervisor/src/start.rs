@@ -50,7 +50,8 @@ impl Life {
         let endpoints = std::mem::take(&mut start.endpoints);
         let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &endpoints);
         let mut born = birth::bring(&start.plan, &handles, streams, &mut wire, trace)?;
-        let warnings = std::mem::take(&mut born.cgroup.warnings);
+        let mut warnings = std::mem::take(&mut born.cgroup.warnings);
+        warnings.append(&mut born.warnings);
 
         let mut ours = ours.into_iter();
         let terminal = born.first.terminal.take();

@@ -45,6 +45,18 @@ pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     .map(drop)
 }
 
+/// The process's number in the PID namespace of the caller's /proc (pidfd_open(2)).
+///
+/// # Errors
+/// ESRCH when it has been reaped or is not in that namespace.
+pub fn number(pidfd: BorrowedFd<'_>) -> io::Result<i32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    info.lines()
+        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+        .filter(|pid| *pid > 0)
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+}
+
 /// Reaps the child, waiting for its end if `block`. `None`: it still runs.
 ///
 /// # Errors

@@ -20,6 +20,8 @@ pub struct CloneArgs<'fd> {
     pub namespaces: u64,
     /// A cgroup v2 folder that the child is born in.
     pub cgroup: Option<BorrowedFd<'fd>>,
+    /// Whether the new process is a child of the caller's parent, and not of the caller (CLONE_PARENT).
+    pub sibling: bool,
 }
 
 /// Which side of a [`clone3`] we are on.
@@ -50,7 +52,12 @@ pub fn clone3(args: &CloneArgs<'_>) -> io::Result<Cloned> {
     };
     request.flags = args.namespaces | libc::CLONE_PIDFD as u64;
     request.pidfd = ptr::from_mut(&mut pidfd) as u64;
-    request.exit_signal = libc::SIGCHLD as u64;
+    if args.sibling {
+        // Its parent gets the signal that it gets for the caller.
+        request.flags |= libc::CLONE_PARENT as u64;
+    } else {
+        request.exit_signal = libc::SIGCHLD as u64;
+    }
     if let Some(cgroup) = args.cgroup {
         request.flags |= CLONE_INTO_CGROUP;
         request.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
@@ -64,7 +71,8 @@ pub fn clone3(args: &CloneArgs<'_>) -> io::Result<Cloned> {
         Err(error)
             if error.raw_os_error() == Some(libc::ENOSYS)
                 && args.namespaces == 0
-                && args.cgroup.is_none() =>
+                && args.cgroup.is_none()
+                && !args.sibling =>
         {
             return fork();
         }

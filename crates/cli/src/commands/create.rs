@@ -41,6 +41,11 @@ pub(super) fn create(
     purpose: Purpose,
 ) -> Result<Created, Failure> {
     let request = flags.request(detached)?;
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    // Through sudo, the one who asks is not root.
+    if let (Some(uid), Some(gid)) = (number("SUDO_UID"), number("SUDO_GID")) {
+        engine.on_behalf_of(uid, gid);
+    }
     // The file first: one that exists must refuse the container, not follow it.
     let mut file = match &flags.cidfile {
         None => None,

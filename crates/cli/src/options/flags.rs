@@ -92,9 +92,15 @@ pub(crate) struct CreateFlags {
     /// UTS namespace: private or host
     #[arg(long, value_name = "MODE", help_heading = "Namespaces")]
     pub uts: Option<String>,
-    /// User namespace: host
+    /// User namespace: auto[:size=N,…], host, keep-id[:uid=N,…] or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Namespaces")]
     pub userns: Option<String>,
+    /// Map user IDs of the container to these of the host, and no others
+    #[arg(long, value_name = "C:H:COUNT", conflicts_with = "userns", help_heading = "Namespaces")]
+    pub uidmap: Vec<String>,
+    /// Map group IDs likewise
+    #[arg(long, value_name = "C:H:COUNT", conflicts_with = "userns", help_heading = "Namespaces")]
+    pub gidmap: Vec<String>,
     /// Cgroup namespace: private or host
     #[arg(long, value_name = "MODE", help_heading = "Namespaces")]
     pub cgroupns: Option<String>,

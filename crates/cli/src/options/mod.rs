@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use bulkhead_engine::models::{
     ContainerCreateBody, DeviceMapping, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
 };
+use bulkhead_engine::spec::mount_ids;
 use bulkhead_engine::spec::namespaces::{TIME_BOOTTIME, TIME_MONOTONIC};
 
 use crate::failure::Failure;
@@ -81,6 +82,14 @@ impl CreateFlags {
         let list = |values: &Vec<String>| Some(values.clone()).filter(|values| !values.is_empty());
         let mut annotations = lists::pairs("annotation", &self.annotation)?;
         annotations.extend(self.time_offsets()?);
+        let mut mounts = Vec::new();
+        for text in &self.mount {
+            let (mount, ids) = mount_flag::parse(text)?;
+            if !ids.is_empty() {
+                annotations.insert(mount_ids::key(mount.target.as_deref().unwrap_or("")), ids);
+            }
+            mounts.push(mount);
+        }
         Ok(HostConfig {
             auto_remove: Some(self.rm),
             init: self.init.then_some(true),
@@ -92,10 +101,7 @@ impl CreateFlags {
                 .clone()
                 .map(|driver| HostConfigLogConfig { typ: Some(driver), ..HostConfigLogConfig::default() }),
             binds: list(&self.volume),
-            mounts: Some(
-                self.mount.iter().map(|text| mount_flag::parse(text)).collect::<Result<Vec<_>, _>>()?,
-            )
-            .filter(|mounts| !mounts.is_empty()),
+            mounts: Some(mounts).filter(|mounts| !mounts.is_empty()),
             tmpfs: Some(lists::tmpfs(&self.tmpfs)).filter(|map| !map.is_empty()),
             readonly_rootfs: Some(self.read_only),
             shm_size: size("shm-size", self.shm_size.as_ref())?,
@@ -103,7 +109,7 @@ impl CreateFlags {
             pid_mode: self.pid.clone(),
             ipc_mode: Some(self.ipc.clone().unwrap_or_else(|| "private".into())),
             uts_mode: self.uts.clone(),
-            userns_mode: self.userns.clone(),
+            userns_mode: self.userns_mode(),
             cgroupns_mode: match self.cgroupns.as_deref() {
                 None => None,
                 Some("host") => Some(HostConfigCgroupnsModeEnum::HOST),
@@ -148,6 +154,17 @@ impl CreateFlags {
             cgroup_parent: self.cgroup_parent.clone(),
             ..HostConfig::default()
         })
+    }
+
+    /// The mode, in which lines of one's own travel too.
+    fn userns_mode(&self) -> Option<String> {
+        let list = |key: &str, lines: &Vec<String>| format!("{key}={}", lines.join(","));
+        let parts: Vec<String> = [("uids", &self.uidmap), ("gids", &self.gidmap)]
+            .into_iter()
+            .filter(|(_, lines)| !lines.is_empty())
+            .map(|(key, lines)| list(key, lines))
+            .collect();
+        if parts.is_empty() { self.userns.clone() } else { Some(format!("map:{}", parts.join(";"))) }
     }
 
     /// `monotonic=SECONDS,boottime=SECONDS`.

@@ -7,8 +7,8 @@ use bulkhead_engine::models::{
 use crate::failure::Failure;
 use crate::output::units::ram_in_bytes;
 
-/// Reads one.
-pub(super) fn parse(text: &str) -> Result<Mount, Failure> {
+/// Reads one. Gives also what is wanted about its IDs, as `-v` has it.
+pub(super) fn parse(text: &str) -> Result<(Mount, String), Failure> {
     let bad = |why: String| {
         Failure::new(format!("invalid argument {text:?} for \"--mount\" flag: {why}")).code(125)
     };
@@ -16,6 +16,7 @@ pub(super) fn parse(text: &str) -> Result<Mount, Failure> {
     let (mut bind, mut volume, mut tmpfs) =
         (MountBindOptions::default(), MountVolumeOptions::default(), MountTmpfsOptions::default());
     let (mut of_bind, mut of_volume, mut of_tmpfs) = (false, false, false);
+    let mut ids = Vec::new();
     for field in fields(text).ok_or_else(|| bad("a quote is not closed".into()))? {
         let (key, value) = match field.split_once('=') {
             Some((key, value)) => (key.to_ascii_lowercase(), Some(value)),
@@ -33,13 +34,19 @@ pub(super) fn parse(text: &str) -> Result<Mount, Failure> {
                     "bind" => MountType::BIND,
                     "volume" => MountType::VOLUME,
                     "tmpfs" => MountType::TMPFS,
+                    "image" => MountType::IMAGE,
                     other => {
-                        return Err(bad(format!("mount type {other:?} is not one of bind, volume, tmpfs")));
+                        return Err(bad(format!(
+                            "mount type {other:?} is not one of bind, volume, tmpfs, image"
+                        )));
                     }
                 });
             }
             "source" | "src" => mount.source = Some(needed()?.to_owned()),
             "target" | "dst" | "destination" => mount.target = Some(needed()?.to_owned()),
+            "idmap" => ids.push(value.map_or("idmap".to_owned(), |lists| format!("idmap={lists}"))),
+            "noidmap" => ids.extend(truth()?.then(|| "noidmap".to_owned())),
+            "u" | "chown" => ids.extend(truth()?.then(|| "U".to_owned())),
             "readonly" | "ro" => mount.read_only = Some(truth()?),
             "bind-propagation" => {
                 let word = needed()?;
@@ -94,6 +101,7 @@ pub(super) fn parse(text: &str) -> Result<Mount, Failure> {
     let (wrong, word) = match mount.typ {
         Some(MountType::BIND) => (of_volume || of_tmpfs, "bind"),
         Some(MountType::TMPFS) => (of_bind || of_volume, "tmpfs"),
+        Some(MountType::IMAGE) => (of_bind || of_volume || of_tmpfs, "image"),
         _ => (of_bind || of_tmpfs, "volume"),
     };
     if wrong {
@@ -102,7 +110,7 @@ pub(super) fn parse(text: &str) -> Result<Mount, Failure> {
     mount.bind_options = of_bind.then_some(bind);
     mount.volume_options = of_volume.then_some(volume);
     mount.tmpfs_options = of_tmpfs.then_some(tmpfs);
-    Ok(mount)
+    Ok((mount, ids.join(",")))
 }
 
 /// Splits at commas outside of double quotes (RFC 4180).
@@ -131,7 +139,8 @@ mod tests {
 
     #[test]
     fn mounts_are_read_or_refused() {
-        let mount = parse("type=bind,\"src=/a,b\",dst=/c,ro,bind-propagation=rslave").unwrap();
+        let (mount, ids) = parse("type=bind,\"src=/a,b\",dst=/c,ro,bind-propagation=rslave,idmap,U").unwrap();
+        assert_eq!(ids, "idmap,U");
         assert_eq!((mount.typ, mount.source.as_deref()), (Some(MountType::BIND), Some("/a,b")));
         assert_eq!(mount.read_only, Some(true));
         for bad in [

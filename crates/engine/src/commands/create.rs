@@ -13,7 +13,9 @@ use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::merge;
 use crate::spec::namespaces::{self, Mode, Modes};
 use crate::store::containers::Container;
-use crate::store::{addresses, containers, volumes};
+use crate::store::{addresses, containers, images, volumes};
+use crate::users::choose;
+use crate::users::leases::Decided;
 use crate::{Engine, host_image, id, names, spec};
 
 /// A container that was made.
@@ -55,13 +57,21 @@ impl Engine {
         }
         let wanted_image = request.image.clone().unwrap_or_default();
         let image = self.image_of(&wanted_image)?;
+        let mut host = request.host_config.clone().unwrap_or_default();
+        let mut warnings = Vec::new();
+        let decided = self.decide_users(&mut request, &mut host, &mut warnings)?;
+        choose::check_image(&decided.choice, &self.highest_id(&image)?)?;
         merge::merge(&mut request, &image.config)?;
         let id = id::random();
-        let mut host = request.host_config.clone().unwrap_or_default();
         namespaces::check(&request, &host)?;
         self.name_itself(&mut request, &id)?;
-        let wanted = binds::read(&request)?;
+        let mut wanted = binds::read(&request)?;
         check_sources(&wanted)?;
+        for one in &mut wanted {
+            if let Source::Image { id } = &mut one.source {
+                *id = self.image_of(id)?.id;
+            }
+        }
         binds::settle(&mut host, &wanted);
         request.volumes = None;
         request.host_config = Some(host);
@@ -78,9 +88,10 @@ impl Engine {
                     Some(ProcessId::of(std::process::id().cast_signed()).doing(|| "look at this process")?)
                 }
             },
+            users: decided.provisional(),
         };
-        let warnings = self.check_plan(&container)?;
-        self.record(&mut container, name, &wanted)?;
+        warnings.extend(self.check_plan(&container)?);
+        self.record(&mut container, name, &wanted, &decided, &mut warnings)?;
         if let Err(error) = self.furnish(&container, &wanted) {
             // All that it took is given back. The first error is the one to tell.
             let _ = self.remove_locked(&container, true, None);
@@ -120,25 +131,44 @@ impl Engine {
     }
 
     /// One transaction takes everything.
-    fn record(&mut self, container: &mut Container, name: Option<&str>, wanted: &[Wanted]) -> Result<()> {
+    fn record(
+        &mut self,
+        container: &mut Container,
+        name: Option<&str>,
+        wanted: &[Wanted],
+        decided: &Decided,
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
         let host = container.config.host_config.clone().unwrap_or_default();
         let network = self.wants_address(&host)?.then(|| self.default_network()).transpose()?;
+        // Volumes and binds show what stands on disk in the engine's own range.
+        let shares = wanted.iter().any(|one| !matches!(one.source, Source::Tmpfs { .. }));
+        let root = self.roots.root.clone();
+        let ready = self.ready_users(decided, shares, &root, warnings)?;
         let mut attempt = 0;
         loop {
             container.name = name.map_or_else(|| names::propose(attempt), str::to_owned);
             attempt += 1;
             let done = self.store.write(|transaction| {
+                let stable = if shares { ready.stable(transaction)? } else { 0 };
+                container.users = ready.take(transaction, &container.id)?;
                 containers::insert(transaction, container)?;
                 if let Some(network) = &network {
                     addresses::lease(transaction, network, &container.id)?;
                 }
                 for one in wanted {
+                    if let Source::Image { id } = &one.source
+                        && id != host_image::NAME
+                    {
+                        images::take(transaction, id, &container.id)?;
+                    }
                     if let Source::Volume { name, anonymous, labels, .. } = &one.source {
                         let volume = volumes::Volume {
                             name: name.clone(),
                             created: now_nanoseconds() / 1_000_000_000,
                             labels: labels.clone(),
                             anonymous: *anonymous,
+                            first_id: stable,
                         };
                         volumes::take(transaction, &volume, &container.id)?;
                     }
@@ -154,19 +184,15 @@ impl Engine {
 
     /// Makes its folders on disk, as far as they are not there.
     pub(crate) fn furnish(&self, container: &Container, wanted: &[Wanted]) -> Result<()> {
-        self.make_folders(&container.id)?;
+        self.make_folders(container)?;
         if container.image == host_image::NAME {
-            host_image::prepare(&self.roots.container(&container.id).join("rw/upper"), &self.roots.root)?;
+            let upper = self.roots.container(&container.id).join("rw/upper");
+            host_image::prepare(&upper, &self.roots.root, container.users.root())?;
         }
         for one in wanted {
-            match &one.source {
-                Source::Volume { name, .. } => make_volume(&self.roots.volume(name))?,
-                Source::Bind { path, create: true, .. } if !Path::new(path).exists() => {
-                    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).doing(|| {
-                        format!("make the folder {path}, which is to be mounted in the container")
-                    })?;
-                }
-                _ => {}
+            if let Source::Volume { name, .. } = &one.source {
+                let volume = volumes::find(self.store.read(), name)?;
+                make_volume(&self.roots.volume(name), volume.map_or(0, |volume| volume.first_id))?;
             }
         }
         Ok(())
@@ -177,13 +203,21 @@ impl Engine {
     }
 }
 
-fn make_volume(path: &Path) -> Result<()> {
+/// Makes a volume's folder, owned by what a container's root is in it.
+fn make_volume(path: &Path, first_id: u32) -> Result<()> {
     let parent = path.parent().unwrap_or(path);
     crate::store::make_folder(parent)?;
     match std::fs::DirBuilder::new().mode(0o755).create(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.doing(|| format!("make the volume {}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        other => other.doing(|| format!("make the volume {}", path.display()))?,
     }
+    // No ID of a container is the host's root there: one that belongs to it has not been given yet.
+    let owner = std::fs::metadata(path).map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata));
+    if first_id != 0 && owner.doing(|| format!("look at the volume {}", path.display()))? == 0 {
+        std::os::unix::fs::chown(path, Some(first_id), Some(first_id))
+            .doing(|| format!("give the volume {} to the containers' root", path.display()))?;
+    }
+    Ok(())
 }
 
 fn check_sources(wanted: &[Wanted]) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bollard_stubs::models::ImageSummary;
-use bulkhead_image::{ContainerConfig, Digest, Reference};
+use bulkhead_image::{ContainerConfig, Digest, Highest, Reference};
 use bulkhead_isolation::rootfs::Layer;
 
 use crate::error::{Error, Result};
@@ -17,6 +17,9 @@ pub(crate) struct Chosen {
     pub(crate) id: String,
     /// What its containers start with.
     pub(crate) config: ContainerConfig,
+    /// The highest user or group ID of its files, if that was recorded.
+    highest: Option<Highest>,
+    layers: Vec<Digest>,
 }
 
 /// What `rmi` did.
@@ -35,16 +38,30 @@ impl Engine {
             return Err(Error::Invalid("no image was named".into()));
         }
         if wanted == host_image::NAME {
-            return Ok(Chosen { id: host_image::NAME.into(), config: host_image::config() });
+            let (id, config) = (host_image::NAME.into(), host_image::config());
+            return Ok(Chosen { id, config, highest: Some(Highest::default()), layers: Vec::new() });
         }
         match images::find(self.store.read(), wanted) {
-            Ok(image) => Ok(Chosen { id: image.id, config: image.config }),
+            Ok(image) => Ok(Chosen {
+                id: image.id,
+                config: image.config,
+                highest: image.highest,
+                layers: image.layers,
+            }),
             // A name that could be none says so; one that could be says how it looks in full.
             Err(Error::NotFound { kind, name }) => match Reference::parse(&name) {
                 Ok(reference) => Err(Error::NotFound { kind, name: reference.familiar() }),
                 Err(error) => Err(error.into()),
             },
             Err(error) => Err(error),
+        }
+    }
+
+    /// The highest user or group ID of its files.
+    pub(crate) fn highest_id(&self, image: &Chosen) -> Result<Highest> {
+        match &image.highest {
+            Some(highest) => Ok(highest.clone()),
+            None => Ok(self.image_store()?.highest_id(&image.layers)?),
         }
     }
 
@@ -61,7 +78,8 @@ impl Engine {
             if image.layers.iter().skip(index + 1).any(|later| later == digest) {
                 continue;
             }
-            layers.push(Layer::Folder(text(&store.layer_folder(digest)?)?));
+            let (folder, name) = store.layer_place(digest)?;
+            layers.push(Layer::Stored { store: text(&folder)?, name });
         }
         if layers.is_empty() {
             return Err(Error::Invalid(format!(

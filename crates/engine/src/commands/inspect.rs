@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::error::Result;
 use crate::roots::Roots;
 use crate::spec::binds::{self, Source};
+use crate::spec::mount_ids::Ids;
 use crate::spec::merge::command;
 use crate::store::containers::Container;
 use crate::store::images;
@@ -159,7 +160,7 @@ pub(crate) fn mount_points(container: &Container, roots: &Roots) -> Vec<MountPoi
         .filter_map(|wanted| {
             let mut point = MountPoint {
                 destination: Some(wanted.target),
-                mode: Some(if wanted.readonly { "ro" } else { "" }.into()),
+                mode: Some(mode(wanted.readonly, &wanted.ids)),
                 rw: Some(!wanted.readonly),
                 propagation: Some(String::new()),
                 ..MountPoint::default()
@@ -176,11 +177,21 @@ pub(crate) fn mount_points(container: &Container, roots: &Roots) -> Vec<MountPoi
                     point.name = Some(name);
                     point.driver = Some("local".into());
                 }
+                Source::Image { id } => {
+                    point.typ = Some("image".into());
+                    point.source = Some(id);
+                    point.rw = Some(false);
+                }
                 Source::Tmpfs { .. } => return None,
             }
             Some(point)
         })
         .collect()
+}
+
+/// The options of a mount, as `-v` has them.
+fn mode(readonly: bool, ids: &Ids) -> String {
+    readonly.then(|| "ro".to_owned()).into_iter().chain(ids.to_text()).collect::<Vec<_>>().join(",")
 }
 
 /// How long ago a container was made, in people's words.

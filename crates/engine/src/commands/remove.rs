@@ -9,7 +9,8 @@ use bulkhead_supervisor::status::State;
 use crate::Engine;
 use crate::error::{Doing, Error, Result};
 use crate::store::containers::{self, Container};
-use crate::store::volumes;
+use crate::store::{id_ranges, volumes};
+use crate::users::Users;
 
 impl Engine {
     /// Removes a container; `force` ends it first, `with_volumes` removes its anonymous volumes too.
@@ -56,6 +57,7 @@ impl Engine {
         let gone = self.store.write(|transaction| {
             let volumes_too =
                 if with_volumes { volumes::anonymous_of(transaction, &container.id)? } else { Vec::new() };
+            id_ranges::give_back(transaction, &container.id)?;
             containers::delete(transaction, &container.id)?;
             let mut gone = Vec::new();
             for volume in volumes_too {
@@ -88,6 +90,11 @@ impl Engine {
         }
         // What cannot be deleted now is in the trash, where the next command finds it.
         let _ = std::fs::remove_dir_all(&aside);
-        Ok(())
+        match &container.users {
+            Users::Host | Users::Shared(_) => Ok(()),
+            Users::Own(_) => self.free_range(&container.id, &self.cgroup_of(container)),
+            // The last one of those who share a range gives it back.
+            Users::OfContainer { id, .. } => self.free_range(id, &self.cgroup_of(container)),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bollard_stubs::models::HostConfig;
 use bulkhead_isolation::TerminalSize;
+use bulkhead_isolation::rootfs::Layer;
 use bulkhead_isolation::trace::{Lap, Trace};
 use bulkhead_network::endpoint::Endpoint;
 use bulkhead_supervisor::client::Connection;
@@ -13,11 +14,12 @@ use bulkhead_supervisor::protocol::{Attach, Reply, Request, Start};
 use bulkhead_supervisor::status::Status;
 
 use crate::error::{Doing, Error, Result};
-use crate::spec::binds;
+use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
 use crate::spec::{self, Surroundings, text};
-use crate::store::addresses;
+use crate::store::{addresses, id_ranges, volumes};
 use crate::store::containers::Container;
+use crate::users::Users;
 use crate::{Condition, Engine, hosts_files};
 
 /// How a container is to be started.
@@ -52,7 +54,7 @@ impl Engine {
     pub fn start(&mut self, container: &Container, starting: Starting) -> Result<Started> {
         let mut trace = Trace::new(starting.trace);
         let connection = self.supervisor()?;
-        self.make_folders(&container.id)?;
+        self.make_folders(container)?;
         let lock = self.lock_stopped(container, |_| {
             Err(Error::Conflict(format!("container {} is already running", container.name)))
         })?;
@@ -63,11 +65,12 @@ impl Engine {
         }
         self.let_the_last_supervisor_go(container)?;
         // Who made the container may have been killed before its folders were complete.
-        self.furnish(container, &binds::read(&container.config)?)?;
+        let wanted = binds::read(&container.config)?;
+        self.furnish(container, &wanted)?;
         trace.lap("supervisor spawned, container locked");
         let host = container.config.host_config.clone().unwrap_or_default();
         let mut warnings = Vec::new();
-        let joined = self.join(&Modes::of(&host)?)?;
+        let joined = self.join(container, &host)?;
         let endpoints = self.connect_to_network(container, &mut warnings)?;
         trace.lap("bridge");
         let files = self.prepare_files(container, &host, endpoints.first())?;
@@ -79,6 +82,8 @@ impl Engine {
             files,
             terminal: starting.terminal,
             init: self.init(),
+            volumes: self.volumes_of(&wanted)?,
+            images: self.mounted_images(&wanted)?,
         };
         let (plan, said) = spec::plan(container, &around)?;
         warnings.extend(said);
@@ -155,8 +160,17 @@ impl Engine {
     }
 
     /// Opens the namespaces of the containers that are joined.
-    fn join(&self, modes: &Modes) -> Result<Joined> {
-        let mut joined = Joined::default();
+    fn join(&self, container: &Container, host: &HostConfig) -> Result<Joined> {
+        let (modes, mut joined) = (Modes::of(host)?, Joined::default());
+        if let Users::OfContainer { mappings, .. } = &container.users {
+            let name = host.userns_mode.as_deref().unwrap_or("").trim_start_matches("container:");
+            let (other, status) = self.to_be_joined(name, "user")?;
+            // What this container wrote belongs to that mapping.
+            if other.users.mappings() != Some(mappings) {
+                return Err(Error::Conflict(format!("container {name} has other IDs than it had")));
+            }
+            joined.user = Some(joined.add(open_namespace(&other, &status, "user")?));
+        }
         if let Mode::Container(name) = &modes.pid {
             let (other, status) = self.to_be_joined(name, "PID")?;
             joined.pid = Some(joined.add(open_namespace(&other, &status, "pid")?));
@@ -176,8 +190,36 @@ impl Engine {
             let (other, status) = self.to_be_joined(name, "network")?;
             joined.net = Some(joined.add(open_namespace(&other, &status, "net")?));
             joined.uts = Some(joined.add(open_namespace(&other, &status, "uts")?));
+            if container.users != Users::Host {
+                joined.net_mounts = Some(joined.add(open_namespace(&other, &status, "mnt")?));
+            }
         }
         Ok(joined)
+    }
+
+    /// Where the IDs of what is shared stand on disk.
+    fn volumes_of(&self, wanted: &[Wanted]) -> Result<spec::Volumes> {
+        let mut all = spec::Volumes::default();
+        if wanted.is_empty() {
+            return Ok(all);
+        }
+        let connection = self.store.read();
+        all.stable = id_ranges::known_stable(connection)?.unwrap_or(0);
+        for one in wanted {
+            if let binds::Source::Volume { name, .. } = &one.source {
+                let first = volumes::find(connection, name)?.map_or(0, |volume| volume.first_id);
+                all.first.push((name.clone(), first));
+            }
+        }
+        Ok(all)
+    }
+
+    fn mounted_images(&self, wanted: &[Wanted]) -> Result<Vec<(String, Vec<Layer>)>> {
+        let names = wanted.iter().filter_map(|one| match &one.source {
+            binds::Source::Image { id } => Some(id),
+            _ => None,
+        });
+        names.map(|id| Ok((id.clone(), self.layers_of(id)?))).collect()
     }
 
     fn to_be_joined(&self, name: &str, what: &str) -> Result<(Container, Status)> {

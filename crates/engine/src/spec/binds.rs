@@ -9,6 +9,7 @@ use bulkhead_isolation::namespaces::mnt::Propagation;
 
 use crate::error::{Error, Result};
 use crate::id;
+use crate::spec::mount_ids::{self, Ids, Mapping};
 
 /// One thing to be mounted at the user's wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Wanted {
     pub readonly: bool,
     /// Mount propagation of a bind.
     pub propagation: Option<Propagation>,
+    /// Which IDs on disk are which inside.
+    pub ids: Ids,
 }
 
 /// What is wanted.
@@ -45,6 +48,11 @@ pub enum Source {
         copy: bool,
         /// Its labels, should it be made.
         labels: BTreeMap<String, String>,
+    },
+    /// The files of an image, read-only.
+    Image {
+        /// Its ID, or what it is asked for as.
+        id: String,
     },
     /// A file system in memory.
     Tmpfs {
@@ -71,7 +79,12 @@ pub fn read(config: &ContainerCreateBody) -> Result<Vec<Wanted>> {
         add(from_text(text)?)?;
     }
     for mount in host.mounts.iter().flatten() {
-        add(from_mount(mount)?)?;
+        let mut wanted = from_mount(mount)?;
+        if let Some(text) = host.annotations.as_ref().and_then(|all| all.get(&mount_ids::key(&wanted.target))) {
+            wanted.ids = Ids::read(text)?;
+            check_ids(&wanted)?;
+        }
+        add(wanted)?;
     }
     for (target, options) in host.tmpfs.iter().flatten() {
         add(tmpfs(target, options)?)?;
@@ -80,7 +93,7 @@ pub fn read(config: &ContainerCreateBody) -> Result<Vec<Wanted>> {
     for path in config.volumes.iter().flatten() {
         let target = absolute(path)?;
         if !all.iter().any(|other| other.target == target) {
-            all.push(Wanted { target, source: anonymous(), readonly: false, propagation: None });
+            all.push(Wanted { target, source: anonymous(), readonly: false, propagation: None, ids: Ids::default() });
         }
     }
     all.sort_by(|a, b| depth(&a.target).cmp(&depth(&b.target)).then_with(|| a.target.cmp(&b.target)));
@@ -130,7 +143,7 @@ fn from_text(text: &str) -> Result<Wanted> {
         return Err(bad("source and target must not be empty"));
     }
     let mut wanted =
-        Wanted { target: absolute(target)?, source: anonymous(), readonly: false, propagation: None };
+        Wanted { target: absolute(target)?, source: anonymous(), readonly: false, propagation: None, ids: Ids::default() };
     let mut copy = true;
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
@@ -138,6 +151,7 @@ fn from_text(text: &str) -> Result<Wanted> {
             // SELinux labels, where there is SELinux; elsewhere Docker takes them too.
             "rw" | "z" | "Z" => {}
             "nocopy" => copy = false,
+            word if wanted.ids.take(word)? => {}
             word => match Propagation::named(word) {
                 Some(propagation) if wanted.propagation.is_none() => wanted.propagation = Some(propagation),
                 _ => return Err(bad(&format!("invalid mode: {options}"))),
@@ -157,7 +171,24 @@ fn from_text(text: &str) -> Result<Wanted> {
             }
         };
     }
+    check_ids(&wanted)?;
     Ok(wanted)
+}
+
+/// Refuses wishes about IDs where there is nothing to wish.
+fn check_ids(wanted: &Wanted) -> Result<()> {
+    match (&wanted.source, &wanted.ids.mapping, wanted.ids.reown) {
+        (Source::Bind { .. }, _, _) | (_, Mapping::Usual, false) | (Source::Volume { .. }, Mapping::Usual, true) => Ok(()),
+        (Source::Volume { .. }, _, _) => Err(Error::Invalid(format!(
+            "invalid option for the volume at {}: each container sees in a volume the IDs that were written, so idmap and \
+             noidmap are for binds of the host's folders",
+            wanted.target
+        ))),
+        _ => Err(Error::Invalid(format!(
+            "invalid option for the mount at {}: idmap, noidmap and U are for the host's folders and for volumes",
+            wanted.target
+        ))),
+    }
 }
 
 /// Docker's rule for names.
@@ -177,7 +208,7 @@ pub fn volume_name(name: &str) -> Result<String> {
 fn from_mount(mount: &Mount) -> Result<Wanted> {
     let target = absolute(mount.target.as_deref().unwrap_or(""))?;
     let source = mount.source.as_deref().unwrap_or("");
-    let readonly = mount.read_only.unwrap_or(false);
+    let mut readonly = mount.read_only.unwrap_or(false);
     let mut propagation = None;
     let source = match mount.typ {
         Some(MountType::BIND) => {
@@ -244,9 +275,21 @@ fn from_mount(mount: &Mount) -> Result<Wanted> {
             }
             Source::Tmpfs { options }
         }
+        Some(MountType::IMAGE) => {
+            if source.is_empty() {
+                return Err(Error::Invalid(
+                    "invalid mount config for type \"image\": field Source must not be empty".into(),
+                ));
+            }
+            if mount.image_options.as_ref().and_then(|o| o.subpath.as_deref()).is_some_and(|path| !path.is_empty()) {
+                return Err(Error::Invalid("this version of bulkhead does not support a subpath of an image".into()));
+            }
+            readonly = true;
+            Source::Image { id: source.to_owned() }
+        }
         Some(other) => return Err(Error::Invalid(format!("mounts of type {other} are not supported"))),
     };
-    Ok(Wanted { target, source, readonly, propagation })
+    Ok(Wanted { target, source, readonly, propagation, ids: Ids::default() })
 }
 
 fn tmpfs(target: &str, options: &str) -> Result<Wanted> {
@@ -263,6 +306,7 @@ fn tmpfs(target: &str, options: &str) -> Result<Wanted> {
         source: Source::Tmpfs { options },
         readonly: false,
         propagation: None,
+        ids: Ids::default(),
     })
 }
 
@@ -272,6 +316,11 @@ pub fn settle(host: &mut HostConfig, wanted: &[Wanted]) {
     host.binds = None;
     host.tmpfs = None;
     host.mounts = Some(wanted.iter().map(to_mount).collect());
+    for one in wanted {
+        if let Some(text) = one.ids.to_text() {
+            host.annotations.get_or_insert_default().insert(mount_ids::key(&one.target), text);
+        }
+    }
 }
 
 fn to_mount(wanted: &Wanted) -> Mount {
@@ -296,6 +345,10 @@ fn to_mount(wanted: &Wanted) -> Mount {
                 labels: Some(labels.clone().into_iter().collect()),
                 ..Default::default()
             });
+        }
+        Source::Image { id } => {
+            mount.typ = Some(MountType::IMAGE);
+            mount.source = Some(id.clone());
         }
         Source::Tmpfs { options } => {
             mount.typ = Some(MountType::TMPFS);

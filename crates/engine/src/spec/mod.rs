@@ -6,6 +6,7 @@
 //! | [`merge`] | an image's defaults and the request into one configuration |
 //! | [`namespaces`] | `--pid`, `--ipc`, `--uts`, `--network`, `--cgroupns`, `--userns`, `--hostname` |
 //! | [`binds`] | `-v`, `--mount`, volumes: into a list of what is mounted where |
+//! | [`mount_ids`] | `:idmap`, `:noidmap`, `:U` |
 //! | [`mounts`] | those, /proc, /sys, /dev, `--tmpfs`, `--shm-size`: into mounts |
 //! | [`security`] | `--cap-add`, `--privileged`, `--security-opt`, `--device`, masked paths |
 //! | [`resources`] | `--memory`, `--cpus`, `--pids-limit` … |
@@ -15,6 +16,7 @@
 
 pub mod binds;
 pub mod merge;
+pub mod mount_ids;
 pub mod mounts;
 pub mod namespaces;
 pub mod process;
@@ -44,6 +46,19 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) terminal: TerminalSize,
     /// The executable that is a container's init.
     pub(crate) init: &'a std::path::Path,
+    /// Where container IDs stand on disk.
+    pub(crate) volumes: Volumes,
+    /// The layers of images that are mounted, by what they were asked for as.
+    pub(crate) images: Vec<(String, Vec<Layer>)>,
+}
+
+/// Where container IDs stand on disk in what several containers share.
+#[derive(Debug, Default)]
+pub(crate) struct Volumes {
+    /// The first ID of the engine's own range.
+    pub(crate) stable: u32,
+    /// The first ID of each volume.
+    pub(crate) first: Vec<(String, u32)>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -58,6 +73,8 @@ impl<'a> Surroundings<'a> {
             ipc_mounts: there,
             net: there,
             uts: there,
+            net_mounts: there,
+            user: there,
         };
         Surroundings {
             roots,
@@ -66,6 +83,8 @@ impl<'a> Surroundings<'a> {
             files: roots.container(id),
             terminal: TerminalSize::default(),
             init,
+            volumes: Volumes::default(),
+            images: Vec::new(),
         }
     }
 }
@@ -90,7 +109,7 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
         namespaces,
         rootfs: Rootfs {
             layers: around.layers.clone(),
-            writable: text(&around.roots.container(&container.id).join("rw"))?,
+            writable: Some(text(&around.roots.container(&container.id).join("rw"))?),
             readonly: host.readonly_rootfs.unwrap_or(false),
         },
         mounts,

@@ -1,18 +1,26 @@
 //! All that is mounted in a container, in order: the kernel's file systems, /dev, the engine's own files, and
 //! what the user wants.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bollard_stubs::models::HostConfig;
-use bulkhead_isolation::mounts::bind::{Bind, BindIds};
+use bulkhead_isolation::Handle;
+use bulkhead_isolation::mounts::bind::Bind;
+use bulkhead_isolation::mounts::ids::{BindIds, Stored};
 use bulkhead_isolation::mounts::{Attributes, Mount, Source};
+use bulkhead_isolation::namespaces::user::IdMap;
 
 use super::binds::{self, Wanted};
+use super::mount_ids::{self, Mapping};
 use super::namespaces::{Mode, Modes};
 use super::security::Security;
 use super::{Surroundings, text};
-use crate::error::{Error, Result};
+use crate::accounts::Etc;
+use crate::error::{Doing, Error, Result};
 use crate::store::containers::Container;
+use crate::users::binds::Machine;
+use crate::users::{self, Users};
 
 /// Docker's default size of /dev/shm.
 const SHM_SIZE: i64 = 64 * 1024 * 1024;
@@ -24,7 +32,7 @@ pub(crate) fn plan(
     security: &Security,
 ) -> Result<Vec<Mount>> {
     let wanted = binds::read(&container.config)?;
-    let mut all = kernel_s(host, around, security)?;
+    let mut all = kernel_s(container, host, around, security)?;
     all.extend(own_files(&around.files, host.readonly_rootfs.unwrap_or(false))?);
     if host.init == Some(true) {
         all.push(engine_file(around.init, "/sbin/docker-init", true)?);
@@ -32,7 +40,7 @@ pub(crate) fn plan(
     // What the user mounts takes the place of what would have been there.
     all.retain(|mount| !wanted.iter().any(|wanted| wanted.target == mount.target));
     for wanted in &wanted {
-        all.push(mount(wanted, around)?);
+        all.push(mount(container, wanted, around)?);
     }
     Ok(all)
 }
@@ -41,27 +49,54 @@ fn new(target: &str, source: Source, attributes: Attributes) -> Mount {
     Mount { target: target.into(), source, attributes }
 }
 
-fn kernel_s(host: &HostConfig, around: &Surroundings<'_>, security: &Security) -> Result<Vec<Mount>> {
+/// The kernel's own file systems. In a user namespace of its own a container can mount those of namespaces that are new
+/// with it; of others it gets what is mounted there already, read-only.
+fn kernel_s(
+    container: &Container,
+    host: &HostConfig,
+    around: &Surroundings<'_>,
+    security: &Security,
+) -> Result<Vec<Mount>> {
     let inert = Attributes::INERT;
     let devices = Attributes { noexec: true, nosuid: true, ..Attributes::default() };
     // A privileged container administers the machine: it may write to /sys and its groups.
     let system = if security.privileged { inert } else { inert.readonly() };
     let modes = Modes::of(host)?;
+    let foreign = |mode: &Mode, mounts: Option<Handle>, path: &str| -> Result<Option<Mount>> {
+        if container.users == Users::Host {
+            return Ok(None);
+        }
+        let source = match mode {
+            Mode::Own | Mode::Nothing => return Ok(None),
+            Mode::Host => Source::Bind(Bind::of(path.into(), true, BindIds::Unmapped)),
+            Mode::Container(_) => Source::OfContainer { namespace: running(mounts)?, path: path.into() },
+        };
+        Ok(Some(new(path, source, inert.readonly())))
+    };
+    let or = |found: Option<Mount>, path: &str, source: Source, attributes: Attributes| {
+        found.unwrap_or_else(|| new(path, source, attributes))
+    };
+    let joined = &around.joined;
     let mut all = vec![
-        new("/proc", Source::Proc, inert),
+        or(foreign(&modes.pid, joined.pid_mounts, "/proc")?, "/proc", Source::Proc, inert),
         new("/dev", Source::Devices(security.devices.clone()), Attributes::default()),
         new("/dev/pts", Source::Devpts, devices),
-        new("/sys", Source::Sysfs, system),
+        or(foreign(&modes.net, joined.net_mounts, "/sys")?, "/sys", Source::Sysfs, system),
         new("/sys/fs/cgroup", Source::Cgroup, system),
-        new("/dev/mqueue", Source::Mqueue, inert),
     ];
+    match (foreign(&modes.ipc, joined.ipc_mounts, "/dev/mqueue")?, &modes.ipc) {
+        // A host that has not mounted it has none to share.
+        (Some(_), Mode::Host) if !Path::new("/dev/mqueue").is_dir() => {}
+        (found, _) => all.push(or(found, "/dev/mqueue", Source::Mqueue, inert)),
+    }
     let shm = "/dev/shm";
     match modes.ipc {
-        Mode::Host => all.push(new(shm, bind("/dev/shm", true), inert)),
+        Mode::Host => {
+            let ids = usual_ids(container, shm, around)?;
+            all.push(new(shm, Source::Bind(Bind::of(shm.into(), true, ids)), inert));
+        }
         Mode::Container(_) => {
-            let namespace = around.joined.ipc_mounts.ok_or_else(|| {
-                Error::Invalid("the container whose IPC is to be joined is not running".into())
-            })?;
+            let namespace = running(joined.ipc_mounts)?;
             all.push(new(shm, Source::OfContainer { namespace, path: shm.into() }, inert));
         }
         Mode::Nothing => {}
@@ -77,14 +112,13 @@ fn kernel_s(host: &HostConfig, around: &Surroundings<'_>, security: &Security) -
     Ok(all)
 }
 
-fn bind(path: &str, recursive: bool) -> Source {
-    Source::Bind(Bind { path: path.into(), recursive, ids: BindIds::Unmapped, fill: false })
+fn running(handle: Option<Handle>) -> Result<Handle> {
+    handle.ok_or_else(|| Error::Invalid("the container to be joined is not running".into()))
 }
 
-/// A file of the engine's for the container: its IDs are container IDs.
+/// A file of the engine's for the container, which has the owner that it needs on disk.
 fn engine_file(path: &Path, target: &str, readonly: bool) -> Result<Mount> {
-    let source =
-        Source::Bind(Bind { path: text(path)?, recursive: false, ids: BindIds::Container, fill: false });
+    let source = Source::Bind(Bind::of(text(path)?, false, BindIds::Unmapped));
     Ok(new(target, source, Attributes { readonly, ..Attributes::default() }))
 }
 
@@ -95,20 +129,86 @@ fn own_files(folder: &Path, readonly: bool) -> Result<Vec<Mount>> {
         .collect()
 }
 
-fn mount(wanted: &Wanted, around: &Surroundings<'_>) -> Result<Mount> {
+fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> Result<Mount> {
     let attributes =
         Attributes { readonly: wanted.readonly, propagation: wanted.propagation, ..Attributes::default() };
+    let reown = wanted.ids.reown;
     Ok(match &wanted.source {
-        binds::Source::Bind { path, recursive, .. } => {
-            new(&wanted.target, bind(path, *recursive), attributes)
+        binds::Source::Bind { path, create, recursive } => {
+            let ids = match &wanted.ids.mapping {
+                Mapping::Usual if reown => own_range(container, path, around)?,
+                Mapping::Usual => usual_ids(container, path, around)?,
+                Mapping::None => BindIds::Unmapped,
+                Mapping::Idmap(lists) => mount_ids::bind_ids(lists)?,
+            };
+            // Who asks for no mapping knows what that means.
+            let warn = wanted.ids.mapping == Mapping::Usual;
+            let bind = Bind { create: *create, reown, warn, ..Bind::of(path.clone(), *recursive, ids) };
+            new(&wanted.target, Source::Bind(bind), attributes)
         }
         binds::Source::Volume { name, copy, .. } => {
             let path = text(&around.roots.volume(name))?;
-            let bind = Bind { path, recursive: false, ids: BindIds::Container, fill: *copy };
+            let first = around.volumes.first.iter().find(|(known, _)| known == name).map(|(_, first)| *first);
+            let ids = match (first, &container.users) {
+                (Some(0) | None, Users::Host) => BindIds::Unmapped,
+                // One of an older version: what stands on disk is what was written.
+                (Some(0) | None, _) => mount_ids::bind_ids("")?,
+                (Some(first), _) => BindIds::Stored { uids: Stored::range(first), gids: Stored::range(first) },
+            };
+            let bind = Bind { fill: *copy, reown, warn: true, ..Bind::of(path, false, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
+        }
+        binds::Source::Image { id } => {
+            let layers = around.images.iter().find(|(known, _)| known == id).map(|(_, layers)| layers.clone());
+            new(&wanted.target, Source::Image(layers.unwrap_or_default()), attributes.readonly())
         }
         binds::Source::Tmpfs { options } => tmpfs(wanted, options)?,
     })
+}
+
+/// The mapping that a source of the host gets if nobody asks for another.
+fn usual_ids(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<BindIds> {
+    if container.users == Users::Host {
+        return Ok(BindIds::Unmapped);
+    }
+    let (machine, owner) = look(container, path, around)?;
+    let (uids, gids) = users::binds::decide(&machine, owner);
+    Ok(BindIds::Stored { uids, gids })
+}
+
+/// The same for a source that is given to the container, and has nobody's IDs in it afterwards but the container's.
+fn own_range(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<BindIds> {
+    match usual_ids(container, path, around)? {
+        BindIds::Stored { uids, gids } => {
+            Ok(BindIds::Stored { uids: Stored::range(uids.first), gids: Stored::range(gids.first) })
+        }
+        other => Ok(other),
+    }
+}
+
+fn look(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<(Machine, (u32, u32))> {
+    // One that is not there yet is to belong to whom the folder above belongs to.
+    let mut there = Path::new(path);
+    let metadata = loop {
+        match std::fs::metadata(there) {
+            Ok(metadata) => break metadata,
+            Err(error) => match there.parent() {
+                Some(parent) if error.kind() == std::io::ErrorKind::NotFound => there = parent,
+                _ => return Err(error).doing(|| format!("look at {path}, which is to be mounted")),
+            },
+        }
+    };
+    let owner = (metadata.uid(), metadata.gid());
+    let stable = around.volumes.stable;
+    let machine = match &container.users {
+        Users::Shared(mappings) => {
+            let first = |lines: &[IdMap]| lines.first().map_or(stable, |line| line.outside);
+            let shared = (first(&mappings.uids), first(&mappings.gids));
+            Machine::look(&Etc::system(), owner.0, shared)?.with_one_range()
+        }
+        _ => Machine::look(&Etc::system(), owner.0, (stable, stable))?,
+    };
+    Ok((machine, owner))
 }
 
 /// Docker's `--tmpfs` is `noexec,nosuid,nodev` unless the opposite is asked for.

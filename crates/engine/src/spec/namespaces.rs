@@ -11,11 +11,12 @@ use bulkhead_isolation::namespaces::mnt::MntNamespace;
 use bulkhead_isolation::namespaces::net::NetNamespace;
 use bulkhead_isolation::namespaces::pid::PidNamespace;
 use bulkhead_isolation::namespaces::time::TimeNamespace;
-use bulkhead_isolation::namespaces::user::UserNamespace;
+use bulkhead_isolation::namespaces::user::{IdMappings, UserNamespace};
 use bulkhead_isolation::namespaces::uts::{LONGEST, UtsNamespace};
 
 use crate::error::{Error, Result};
 use crate::store::containers::Container;
+use crate::users::Users;
 
 /// The annotations in which the time namespace's offsets are kept, since Docker's configuration has no place.
 pub const TIME_MONOTONIC: &str = "io.bulkhead.time.monotonic";
@@ -100,6 +101,10 @@ pub struct Joined {
     pub net: Option<Handle>,
     /// Host name: that of the container whose network is joined.
     pub uts: Option<Handle>,
+    /// The mounts of the container whose network is joined, for its /sys.
+    pub net_mounts: Option<Handle>,
+    /// Users.
+    pub user: Option<Handle>,
 }
 
 impl Joined {
@@ -118,12 +123,11 @@ pub(crate) fn shares_ipc(host: &HostConfig) -> bool {
 
 pub(crate) fn plan(container: &Container, host: &HostConfig, joined: &Joined) -> Result<Namespaces> {
     let modes = Modes::of(host)?;
-    let user = match host.userns_mode.as_deref() {
-        None | Some("" | "host") => UserNamespace::Host,
-        Some(other) => {
-            return Err(Error::Invalid(format!(
-                "invalid userns mode {other:?}: this version of bulkhead knows host"
-            )));
+    let user = match &container.users {
+        Users::Host => UserNamespace::Host,
+        Users::Own(mappings) | Users::Shared(mappings) => UserNamespace::New(mappings.clone()),
+        Users::OfContainer { mappings, .. } => {
+            UserNamespace::Join { namespace: opened(joined.user)?, mappings: mappings.clone() }
         }
     };
     let cgroup = match host.cgroupns_mode {
@@ -217,6 +221,19 @@ fn time(host: &HostConfig) -> Result<TimeNamespace> {
     })
 }
 
+/// The last group of the first stretch of a mapping.
+fn last_group(mappings: &IdMappings) -> u32 {
+    let mut end = 0;
+    let mut lines = mappings.gids.clone();
+    lines.sort_unstable_by_key(|line| line.inside);
+    for line in lines {
+        if line.inside == end {
+            end += line.count;
+        }
+    }
+    end.saturating_sub(1).min(i32::MAX.cast_unsigned())
+}
+
 /// The kernel parameters that belong to a namespace, by the beginnings of their names.
 const OF_IPC: [&str; 8] = [
     "kernel.msgmax",
@@ -234,7 +251,9 @@ pub(crate) fn sysctls(host: &HostConfig, namespaces: &Namespaces) -> Result<Vec<
     if namespaces.net == NetNamespace::New {
         // As Docker: in a network of its own, a program may take low ports and ping without being root.
         all.push(("net.ipv4.ip_unprivileged_port_start".into(), "0".into()));
-        all.push(("net.ipv4.ping_group_range".into(), "0 2147483647".into()));
+        // Both ends must be groups that the namespace has.
+        let last = namespaces.user.mappings().map_or(i32::MAX.cast_unsigned(), last_group);
+        all.push(("net.ipv4.ping_group_range".into(), format!("0 {last}")));
     }
     let mut asked: Vec<_> = host.sysctls.iter().flatten().collect();
     asked.sort();
@@ -243,6 +262,8 @@ pub(crate) fn sysctls(host: &HostConfig, namespaces: &Namespaces) -> Result<Vec<
             namespaces.net == NetNamespace::New
         } else if OF_IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
             namespaces.ipc == IpcNamespace::New
+        } else if name.starts_with("user.max_") {
+            matches!(namespaces.user, UserNamespace::New(_))
         } else {
             false
         };

@@ -6,6 +6,7 @@ use bulkhead_supervisor::status::ProcessId;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::error::{Error, Result};
+use crate::users::Users;
 
 /// A container as it was made.
 #[derive(Clone, Debug)]
@@ -25,9 +26,11 @@ pub struct Container {
     /// The process that made it in order to start it at once (`run`): if it is gone and the container never
     /// started, an auto-removed one goes too.
     pub creator: Option<ProcessId>,
+    /// Whose IDs it has.
+    pub users: Users,
 }
 
-const COLUMNS: &str = "id, name, created, image, config, auto_remove, creator";
+const COLUMNS: &str = "id, name, created, image, config, auto_remove, creator, users";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Container> {
     let json = |index: usize, error: serde_json::Error| {
@@ -41,6 +44,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Container> {
         config: serde_json::from_str(row.get_ref(4)?.as_str()?).map_err(|error| json(4, error))?,
         auto_remove: row.get(5)?,
         creator: serde_json::from_str(row.get_ref(6)?.as_str()?).map_err(|error| json(6, error))?,
+        users: serde_json::from_str(row.get_ref(7)?.as_str()?).map_err(|error| json(7, error))?,
     })
 }
 
@@ -59,7 +63,12 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
             container.name
         )));
     }
-    transaction.prepare_cached("INSERT INTO containers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
+    let users = serde_json::to_string(&container.users).map_err(corrupt)?;
+    let users_of = match &container.users {
+        Users::OfContainer { id, .. } => id.as_str(),
+        Users::Host | Users::Own(_) | Users::Shared(_) => "",
+    };
+    transaction.prepare_cached("INSERT INTO containers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
         params![
             container.id,
             container.name,
@@ -67,7 +76,9 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
             container.image,
             config,
             container.auto_remove,
-            creator
+            creator,
+            users,
+            users_of
         ],
     )?;
     Ok(())
@@ -140,12 +151,14 @@ pub fn auto_removed(connection: &Connection) -> Result<Vec<(String, Option<Proce
     Ok(found)
 }
 
-/// The names of the containers made from an image.
+/// The IDs of the containers made from an image, or with a mount of it.
 ///
 /// # Errors
 /// The database's.
 pub fn of_image(connection: &Connection, image: &str) -> Result<Vec<String>> {
-    let mut query = connection.prepare_cached("SELECT id FROM containers WHERE image = ?1")?;
+    let mut query = connection.prepare_cached(
+        "SELECT id FROM containers WHERE image = ?1 UNION SELECT container FROM image_uses WHERE image = ?1",
+    )?;
     let rows = query.query_map([image], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

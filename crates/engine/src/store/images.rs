@@ -1,7 +1,7 @@
 //! The tables `images` and `tags`: which images there are, and which names point to which. Their bytes are in
 //! the image store.
 
-use bulkhead_image::{ContainerConfig, Digest, Loaded, Reference};
+use bulkhead_image::{ContainerConfig, Digest, Highest, Loaded, Reference};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::error::{Error, Result};
@@ -23,6 +23,8 @@ pub struct Image {
     pub config: ContainerConfig,
     /// The processor it is for, in Go's words.
     pub architecture: String,
+    /// The highest user or group ID of its files; `None` if an older version stored it.
+    pub highest: Option<Highest>,
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Image> {
@@ -37,6 +39,11 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Image> {
         layers: serde_json::from_str(row.get_ref(4)?.as_str()?).map_err(|error| json(4, error))?,
         config: serde_json::from_str(row.get_ref(5)?.as_str()?).map_err(|error| json(5, error))?,
         architecture: row.get(6)?,
+        highest: row
+            .get::<_, Option<String>>(7)?
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| json(7, error))?,
     })
 }
 
@@ -44,11 +51,11 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Image> {
 ///
 /// # Errors
 /// The database's.
-pub fn insert(transaction: &Transaction<'_>, loaded: &Loaded, now: i64) -> Result<()> {
+pub fn insert(transaction: &Transaction<'_>, loaded: &Loaded, highest: &Highest, now: i64) -> Result<()> {
     let corrupt =
         |error: serde_json::Error| Error::Corrupt(format!("cannot write the image's config: {error}"));
     transaction.execute(
-        "INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
         params![
             loaded.id.to_string(),
             loaded.config.created.clone().unwrap_or_default(),
@@ -57,6 +64,7 @@ pub fn insert(transaction: &Transaction<'_>, loaded: &Loaded, now: i64) -> Resul
             serde_json::to_string(&loaded.layers).map_err(corrupt)?,
             serde_json::to_string(&loaded.config.config).map_err(corrupt)?,
             loaded.config.architecture,
+            serde_json::to_string(highest).map_err(corrupt)?,
         ],
     )?;
     for reference in &loaded.references {
@@ -85,7 +93,7 @@ pub fn untag(transaction: &Transaction<'_>, reference: &Reference) -> Result<boo
     Ok(transaction.execute("DELETE FROM tags WHERE reference = ?1", [reference.to_string()])? > 0)
 }
 
-const COLUMNS: &str = "id, created, loaded, size, layers, config, architecture";
+const COLUMNS: &str = "id, created, loaded, size, layers, config, architecture, highest";
 
 /// The image of that name, ID, or unambiguous beginning of an ID.
 ///
@@ -144,6 +152,15 @@ pub fn names(connection: &Connection, image: &str) -> Result<Vec<Reference>> {
         names.push(Reference::parse(&name?)?);
     }
     Ok(names)
+}
+
+/// Notes that a container has a mount of the image.
+///
+/// # Errors
+/// The database's.
+pub fn take(transaction: &Transaction<'_>, image: &str, container: &str) -> Result<()> {
+    transaction.execute("INSERT INTO image_uses VALUES (?1, ?2) ON CONFLICT DO NOTHING", params![image, container])?;
+    Ok(())
 }
 
 /// Forgets an image.

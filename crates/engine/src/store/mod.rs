@@ -4,10 +4,11 @@
 //! at all, and given back by one DELETE. What a running container does is not in here: its supervisor keeps that
 //! in a file of its own ([`bulkhead_supervisor::status`]).
 //!
-//! One file per table: [`containers`], [`addresses`], [`images`], [`volumes`], and [`settings`].
+//! One file per table: [`containers`], [`addresses`], [`id_ranges`], [`images`], [`volumes`], and [`settings`].
 
 pub mod addresses;
 pub mod containers;
+pub(crate) mod id_ranges;
 pub mod images;
 pub mod settings;
 pub mod volumes;
@@ -21,31 +22,62 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{Doing, Error, Result};
 
 /// The schema's number in the file (PRAGMA user_version).
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE images (
   id TEXT PRIMARY KEY, created TEXT NOT NULL, loaded INTEGER NOT NULL, size INTEGER NOT NULL,
-  layers TEXT NOT NULL, config TEXT NOT NULL, architecture TEXT NOT NULL) WITHOUT ROWID;
+  layers TEXT NOT NULL, config TEXT NOT NULL, architecture TEXT NOT NULL, highest TEXT) WITHOUT ROWID;
 CREATE TABLE tags (
   reference TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE) WITHOUT ROWID;
 CREATE TABLE containers (
   id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, image TEXT NOT NULL,
-  config TEXT NOT NULL, auto_remove INTEGER NOT NULL, creator TEXT NOT NULL) WITHOUT ROWID;
+  config TEXT NOT NULL, auto_remove INTEGER NOT NULL, creator TEXT NOT NULL,
+  users TEXT NOT NULL, users_of TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX containers_of_image ON containers (image);
+CREATE INDEX containers_of_users ON containers (users_of) WHERE users_of != '';
+CREATE TABLE image_uses (
+  image TEXT NOT NULL REFERENCES images(id),
+  container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+  PRIMARY KEY (image, container)) WITHOUT ROWID;
+CREATE INDEX images_of_container ON image_uses (container);
+CREATE TABLE id_ranges (
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL);
+CREATE INDEX id_ranges_of_container ON id_ranges (container);
+CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released;
 CREATE TABLE addresses (
   network TEXT NOT NULL, address INTEGER NOT NULL,
   container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
   PRIMARY KEY (network, address)) WITHOUT ROWID;
 CREATE INDEX addresses_of_container ON addresses (container);
 CREATE TABLE volumes (
-  name TEXT PRIMARY KEY, created INTEGER NOT NULL, labels TEXT NOT NULL, anonymous INTEGER NOT NULL) WITHOUT ROWID;
+  name TEXT PRIMARY KEY, created INTEGER NOT NULL, labels TEXT NOT NULL, anonymous INTEGER NOT NULL,
+  first_id INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE volume_uses (
   volume TEXT NOT NULL REFERENCES volumes(name),
   container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
   PRIMARY KEY (volume, container)) WITHOUT ROWID;
 CREATE INDEX volumes_of_container ON volume_uses (container);
+";
+
+/// What makes a database of version 1 one of version 2: containers have IDs of their own, and volumes a range that their
+/// files are stored with.
+const FROM_1_TO_2: &str = "
+ALTER TABLE images ADD COLUMN highest TEXT;
+ALTER TABLE containers ADD COLUMN users TEXT NOT NULL DEFAULT '\"Host\"';
+ALTER TABLE containers ADD COLUMN users_of TEXT NOT NULL DEFAULT '';
+ALTER TABLE volumes ADD COLUMN first_id INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX containers_of_users ON containers (users_of) WHERE users_of != '';
+CREATE TABLE image_uses (
+  image TEXT NOT NULL REFERENCES images(id),
+  container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+  PRIMARY KEY (image, container)) WITHOUT ROWID;
+CREATE INDEX images_of_container ON image_uses (container);
+CREATE TABLE id_ranges (
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL);
+CREATE INDEX id_ranges_of_container ON id_ranges (container);
+CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released;
 ";
 
 /// The open database.
@@ -72,6 +104,7 @@ impl Store {
         match store.version()? {
             VERSION => {}
             0 => store.make()?,
+            1 => store.migrate()?,
             newer => {
                 return Err(Error::Corrupt(format!(
                     "the store in {} was made by a newer version of bulkhead (schema {newer}; this one knows {VERSION}): use that version",
@@ -101,6 +134,19 @@ impl Store {
             transaction.execute_batch(&format!("PRAGMA user_version = {VERSION};"))?;
         }
         Ok(transaction.commit()?)
+    }
+
+    /// Brings a database of an older version up to this one's, whole or not at all.
+    fn migrate(&mut self) -> Result<()> {
+        self.write(|transaction| {
+            // Another process may have done it meanwhile.
+            let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if version == 1 {
+                transaction.execute_batch(FROM_1_TO_2)?;
+                transaction.execute_batch(&format!("PRAGMA user_version = {VERSION};"))?;
+            }
+            Ok(())
+        })
     }
 
     /// Runs `work` in one transaction: all of it, or nothing.
@@ -157,5 +203,48 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
             .create(path)
             .doing(|| format!("make the folder {}", path.display())),
         other => other.doing(|| format!("make the folder {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FROM_1_TO_2, SCHEMA, Store};
+    use rusqlite::Connection;
+
+    /// Tables, columns and indices, as SQLite itself sees them.
+    fn shape(connection: &Connection) -> Vec<String> {
+        let mut query = connection
+            .prepare(
+                "SELECT m.type || ' ' || m.name || ' ' || coalesce(c.name || ' ' || c.type || ' ' || c.\"notnull\", '')
+                 FROM sqlite_schema m LEFT JOIN pragma_table_info(m.name) c ORDER BY 1",
+            )
+            .unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn an_old_database_becomes_a_new_one() {
+        let old = Connection::open_in_memory().unwrap();
+        old.execute_batch(include_str!("version_1.sql")).unwrap();
+        old.execute_batch(
+            "INSERT INTO containers VALUES ('c', 'name', 0, 'i', '{}', 0, 'null');
+             INSERT INTO volumes VALUES ('v', 0, '{}', 0);",
+        )
+        .unwrap();
+        old.execute_batch(FROM_1_TO_2).unwrap();
+        let new = Connection::open_in_memory().unwrap();
+        new.execute_batch(SCHEMA).unwrap();
+        assert_eq!(shape(&old), shape(&new));
+        let users: String = old.query_row("SELECT users FROM containers", [], |row| row.get(0)).unwrap();
+        assert_eq!(serde_json::from_str::<crate::users::Users>(&users).unwrap(), crate::users::Users::Host);
+    }
+
+    #[test]
+    fn a_database_of_a_newer_version_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let other = Connection::open(folder.path().join("bulkhead.db")).unwrap();
+        other.execute_batch("PRAGMA user_version = 99").unwrap();
+        assert!(Store::open(folder.path()).unwrap_err().to_string().contains("newer version"));
     }
 }

@@ -17,6 +17,8 @@ pub struct Volume {
     pub labels: BTreeMap<String, String>,
     /// Whether it was made without a name, for one container.
     pub anonymous: bool,
+    /// What ID 0 of a container is in its files; 0: container IDs stand there themselves.
+    pub first_id: u32,
 }
 
 /// Makes the volume if there is none of that name, and notes that the container uses it.
@@ -26,8 +28,8 @@ pub struct Volume {
 pub fn take(transaction: &Transaction<'_>, volume: &Volume, container: &str) -> Result<()> {
     let labels = serde_json::to_string(&volume.labels).map_err(|error| Error::Corrupt(error.to_string()))?;
     transaction.execute(
-        "INSERT INTO volumes VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO NOTHING",
-        params![volume.name, volume.created, labels, volume.anonymous],
+        "INSERT INTO volumes VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO NOTHING",
+        params![volume.name, volume.created, labels, volume.anonymous, volume.first_id],
     )?;
     transaction.execute(
         "INSERT INTO volume_uses VALUES (?1, ?2) ON CONFLICT DO NOTHING",
@@ -67,13 +69,13 @@ pub fn delete(transaction: &Transaction<'_>, name: &str) -> Result<bool> {
 /// The database's.
 pub fn find(connection: &Connection, name: &str) -> Result<Option<Volume>> {
     let row = connection
-        .prepare_cached("SELECT name, created, labels, anonymous FROM volumes WHERE name = ?1")?
-        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?)))
+        .prepare_cached("SELECT name, created, labels, anonymous, first_id FROM volumes WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?)))
         .optional()?;
-    row.map(|(name, created, labels, anonymous)| {
+    row.map(|(name, created, labels, anonymous, first_id)| {
         let labels = serde_json::from_str(&labels)
             .map_err(|error| Error::Corrupt(format!("cannot read the labels of volume {name}: {error}")))?;
-        Ok(Volume { name, created, labels, anonymous })
+        Ok(Volume { name, created, labels, anonymous, first_id })
     })
     .transpose()
 }

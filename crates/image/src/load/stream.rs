@@ -67,8 +67,7 @@ pub(crate) fn layer(
         size: unpacked.size,
         tar_size: unpacked.tar_size,
         entries: unpacked.entries,
-        max_uid: unpacked.max_uid,
-        max_gid: unpacked.max_gid,
+        highest: unpacked.highest,
         skipped_xattrs: unpacked.skipped_xattrs,
     };
     write_json(&fd, META, &meta)?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::skeleton::{self, Record};
 use super::{Store, Work, directory};
 use crate::unpack::{Replaced, remove};
-use crate::{Digest, HashingWriter, ImageError, Result};
+use crate::{Digest, HashingWriter, Highest, ImageError, Result};
 
 pub(crate) const DIFF: &str = "diff";
 pub(crate) const META: &str = "meta.json";
@@ -32,10 +32,9 @@ pub struct LayerMeta {
     pub tar_size: u64,
     /// How many entries it has.
     pub entries: u64,
-    /// The highest user ID of an entry: an ID range must reach that far for all of it to be seen.
-    pub max_uid: u32,
-    /// The highest group ID of an entry.
-    pub max_gid: u32,
+    /// The highest user or group ID of an entry.
+    #[serde(default)]
+    pub highest: Highest,
     /// Extended attributes of the tar that the folder doesn't have.
     pub skipped_xattrs: u64,
 }
@@ -43,8 +42,17 @@ pub struct LayerMeta {
 impl Store {
     /// The folder of a layer's files, to be mounted read-only.
     pub fn layer_folder(&self, diff_id: &Digest) -> Result<PathBuf> {
+        let (store, name) = self.layer_place(diff_id)?;
+        Ok(store.join(name))
+    }
+
+    /// The same in two parts: the folder that all layers are in, and the layer's place there.
+    ///
+    /// # Errors
+    /// There is no such layer.
+    pub fn layer_place(&self, diff_id: &Digest) -> Result<(PathBuf, String)> {
         self.open_layer(diff_id)?;
-        Ok(self.root.join("layers").join(diff_id.hex()).join(DIFF))
+        Ok((self.root.join("layers"), format!("{}/{DIFF}", diff_id.hex())))
     }
 
     /// Whether the store has a layer.
@@ -56,6 +64,18 @@ impl Store {
     /// The diff IDs of all layers.
     pub fn layers(&self) -> Result<Vec<Digest>> {
         self.names(&self.layers)
+    }
+
+    /// The highest user or group ID in these layers.
+    pub fn highest_id(&self, layers: &[Digest]) -> Result<Highest> {
+        let mut highest = Highest::default();
+        for layer in layers {
+            let here = self.layer_meta(layer)?.highest;
+            if here.id > highest.id {
+                highest = here;
+            }
+        }
+        Ok(highest)
     }
 
     /// What is known about a layer.

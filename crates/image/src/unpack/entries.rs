@@ -11,7 +11,7 @@ use super::deferred::Deferred;
 use super::limits::{Budget, Limits};
 use super::name::{CleanPath, Meaning, meaning};
 use super::tree::{Found, Parent, Replaced, Tree};
-use super::{Recorder, Unpacked, failed, whiteout};
+use super::{Highest, Recorder, Unpacked, failed, whiteout};
 use crate::tar::{Entry, Kind, Segment, TarReader};
 use crate::{ImageError, Result};
 
@@ -137,8 +137,10 @@ impl<'a> Unpacker<'a> {
     fn attributes(&mut self, entry: &mut Entry) -> Result<Attributes> {
         let (attributes, skipped) = Attributes::of(entry, self.budget.limits().max_xattr)?;
         self.done.skipped_xattrs += skipped;
-        self.done.max_uid = self.done.max_uid.max(attributes.uid);
-        self.done.max_gid = self.done.max_gid.max(attributes.gid);
+        let id = attributes.uid.max(attributes.gid);
+        if id > self.done.highest.id {
+            self.done.highest = Highest { id, path: String::from_utf8_lossy(&entry.name).into_owned() };
+        }
         Ok(attributes)
     }
 

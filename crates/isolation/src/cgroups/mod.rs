@@ -184,6 +184,16 @@ pub fn processes(path: &str) -> Result<Vec<i32>> {
     Ok(all)
 }
 
+/// Whether some process is in the group, or could be. One hierarchy tells: a container cannot leave a single one.
+pub fn has_processes(path: &str) -> bool {
+    let Ok(folders) = folders(path) else { return true };
+    folders.first().is_some_and(|folder| {
+        with_descendants(folder).iter().any(|folder| {
+            std::fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|text| !text.trim().is_empty())
+        })
+    })
+}
+
 /// Ends every process in the group. What is born meanwhile is found by looking again, a bounded number of times.
 ///
 /// # Errors

@@ -3,14 +3,17 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bulkhead_sys::mount::{Change, set_attributes};
-use rustix::fs::CWD;
+use rustix::fs::{CWD, FileType, fstat};
+use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
-use super::{Attributes, STEP};
-use crate::error::{Result, Step};
+use super::ids::BindIds;
+use super::{Attributes, STEP, source};
+use crate::error::{Error, Result, Step};
 use crate::namespaces::mnt::{self, Propagation};
-use crate::namespaces::user::{IdMappings, for_mounts};
+use crate::namespaces::user::{IdMappings, UserNamespace, for_mounts};
+use crate::users::User;
 
 /// A file or folder of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,58 +26,201 @@ pub struct Bind {
     pub ids: BindIds,
     /// Whether an empty folder is filled with what the image has at the target (Docker's volumes).
     pub fill: bool,
+    /// Whether a folder is made if there is nothing at `path`: it belongs to the program's user then.
+    pub create: bool,
+    /// Whether all that is in it is given to the program's user first (`:U`).
+    pub reown: bool,
+    /// Whether the user is told when the file system cannot map IDs, or the program could write nothing there.
+    pub warn: bool,
 }
 
-/// How the IDs on disk appear in the container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BindIds {
-    /// As they are to the host.
-    #[default]
-    Unmapped,
-    /// Container IDs are written on disk (the engine's own files).
-    Container,
-    /// By a mapping of their own: `inside` is the ID on disk, `outside` what the host sees through the mount.
-    Mapped(IdMappings),
-}
-
-/// In the supervisor: the bind as a detached mount. `container` is the container's user namespace.
-pub(crate) fn prepare(
-    bind: &Bind,
-    attributes: Attributes,
-    container: Option<BorrowedFd<'_>>,
-) -> Result<OwnedFd> {
-    let path = bind.path.as_str();
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if bind.recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
+impl Bind {
+    /// Of this path, with all that is mounted below it or without, and nothing else.
+    pub fn of(path: String, recursive: bool, ids: BindIds) -> Bind {
+        Bind { path, recursive, ids, fill: false, create: false, reown: false, warn: false }
     }
-    let mount = open_tree(CWD, path, flags).step(STEP, || format!("bind {path} of the host"))?;
-    let own;
-    let idmap = match &bind.ids {
-        BindIds::Unmapped => None,
-        BindIds::Container => container,
-        BindIds::Mapped(mappings) => {
-            own = for_mounts(mappings)?;
-            Some(own.as_fd())
+}
+
+/// For whom the binds of one container are made.
+pub(crate) struct Binder<'a> {
+    user: &'a UserNamespace,
+    program: &'a User,
+    /// User namespaces that hold mappings, each made once.
+    made: Vec<(IdMappings, OwnedFd)>,
+    /// What the user should know, a sentence each.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl<'a> Binder<'a> {
+    pub(crate) fn new(user: &'a UserNamespace, program: &'a User) -> Binder<'a> {
+        Binder { user, program, made: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// In the supervisor: the bind as a detached mount.
+    pub(crate) fn prepare(&mut self, bind: &Bind, attributes: Attributes) -> Result<OwnedFd> {
+        let path = bind.path.as_str();
+        let owner = match &bind.ids {
+            BindIds::Stored { uids, gids } => {
+                Some((uids.on_disk(self.program.uid), gids.on_disk(self.program.gid)))
+            }
+            BindIds::Unmapped | BindIds::Lines { .. } => None,
+        };
+        if bind.create {
+            source::make_missing(path, owner)?;
         }
-    };
-    let propagation = attributes.propagation.unwrap_or_default();
-    // A volume that may have to be filled becomes read-only when that is done.
-    let attributes = if bind.fill { Attributes { readonly: false, ..attributes } } else { attributes };
-    let change = Change { idmap, recursive: bind.recursive, ..attributes.change() };
-    // One call, and all of it or nothing; propagation has a recursion of its own.
-    set_attributes(mount.as_fd(), &propagation.change())
-        .step(STEP, || format!("make {path} {}", propagation.word()))?;
-    if change.set != 0 || change.clear != 0 || change.idmap.is_some() {
-        set_attributes(mount.as_fd(), &change)
-            .step(STEP, || format!("set the attributes of the bind of {path}"))?;
+        if bind.reown {
+            let (Some(uid), Some(gid)) = owner.unwrap_or_default() else {
+                let user = self.program.uid;
+                return Err(Error::new(STEP, format!("cannot give {path} to user {user}: it has no ID on disk")));
+            };
+            source::reown(path, (uid, gid))?;
+        }
+        let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        if bind.recursive {
+            flags |= OpenTreeFlags::AT_RECURSIVE;
+        }
+        let mount = open_tree(CWD, path, flags).step(STEP, || format!("bind {path} of the host"))?;
+        let propagation = attributes.propagation.unwrap_or_default();
+        // One call, and all of it or nothing; propagation has a recursion of its own.
+        set_attributes(mount.as_fd(), &propagation.change())
+            .step(STEP, || format!("make {path} {}", propagation.word()))?;
+        self.map(bind, &mount)?;
+        // A volume that may have to be filled becomes read-only when that is done.
+        let attributes = if bind.fill { Attributes { readonly: false, ..attributes } } else { attributes };
+        let change = Change { recursive: bind.recursive, ..attributes.change() };
+        if change.set != 0 || change.clear != 0 {
+            set_attributes(mount.as_fd(), &change)
+                .step(STEP, || format!("set the attributes of the bind of {path}"))?;
+        }
+        if bind.warn && !attributes.readonly {
+            self.warn_if_closed(path, mount.as_fd())?;
+        }
+        Ok(mount)
     }
-    Ok(mount)
+
+    /// Gives the mount its mapping, as far as file systems can have one.
+    fn map(&mut self, bind: &Bind, mount: &OwnedFd) -> Result<()> {
+        let program = (self.program.uid, self.program.gid);
+        let Some(mappings) = bind.ids.mappings(self.user, program) else { return Ok(()) };
+        if self.is_needless(&mappings) {
+            return Ok(());
+        }
+        let user = self.user_namespace(mappings)?;
+        let change = |recursive| Change { idmap: Some(user), recursive, ..Change::default() };
+        let mut answer = set_attributes(mount.as_fd(), &change(bind.recursive));
+        let mut what = "its file system";
+        if cannot(&answer) && bind.recursive {
+            // Perhaps it is only something mounted below it that cannot.
+            answer = set_attributes(mount.as_fd(), &change(false));
+            what = "a file system mounted below it";
+        }
+        if cannot(&answer) {
+            what = "its file system";
+        } else {
+            answer.step(STEP, || format!("map the IDs of the bind of {}", bind.path))?;
+            if what == "its file system" {
+                return Ok(());
+            }
+        }
+        if bind.warn {
+            let kind = source::file_system(mount.as_fd())
+                .filter(|_| what == "its file system")
+                .map_or(String::new(), |name| format!(" ({name})"));
+            self.warnings.push(format!(
+                "the IDs of {} are not mapped, since {what}{kind} cannot do that: there the container can do only what \
+                 others may (write :noidmap to accept that, or use --userns=host)",
+                bind.path
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether each ID of the container stands on disk as what it is to the kernel.
+    fn is_needless(&self, mappings: &IdMappings) -> bool {
+        let total = |lines: &[crate::namespaces::user::IdMap]| -> u64 {
+            lines.iter().map(|line| u64::from(line.count)).sum()
+        };
+        self.user.mappings().is_some_and(|container| {
+            mappings.uids.iter().chain(&mappings.gids).all(|line| line.inside == line.outside)
+                && total(&mappings.uids) == total(&container.uids)
+                && total(&mappings.gids) == total(&container.gids)
+        })
+    }
+
+    fn user_namespace(&mut self, mappings: IdMappings) -> Result<BorrowedFd<'_>> {
+        let index = match self.made.iter().position(|(made, _)| *made == mappings) {
+            Some(index) => index,
+            None => {
+                // One without any line cannot be had: then every file is nobody's.
+                let usable =
+                    if mappings == IdMappings::default() { IdMappings::nobody() } else { mappings.clone() };
+                let namespace = for_mounts(&usable)?;
+                self.made.push((mappings, namespace));
+                self.made.len() - 1
+            }
+        };
+        self.made
+            .get(index)
+            .map(|(_, namespace)| namespace.as_fd())
+            .ok_or_else(|| Error::new(STEP, "the user namespace of a mount is missing"))
+    }
+
+    /// Says so if the program can write nothing in a folder (or to a file) that it is given to write.
+    fn warn_if_closed(&mut self, path: &str, mount: BorrowedFd<'_>) -> Result<()> {
+        if self.user.mappings().is_none() {
+            return Ok(());
+        }
+        let stat = fstat(mount).step(STEP, || format!("look at {path}"))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if !matches!(kind, FileType::Directory | FileType::RegularFile | FileType::Socket) {
+            return Ok(());
+        }
+        let (uid, gid) = self.user.outside(self.program.uid, self.program.gid)?;
+        let groups: Vec<u32> = self
+            .program
+            .groups
+            .iter()
+            .filter_map(|group| self.user.mappings()?.outside(0, *group).map(|(_, gid)| gid))
+            .collect();
+        // What is seen through the mount is what the kernel decides by.
+        let may = |bits: u32| stat.st_mode & bits == bits;
+        let write = if kind == FileType::Directory { 0o3 } else { 0o2 };
+        let allowed = if stat.st_uid == uid {
+            may(write << 6)
+        } else if stat.st_gid == gid || groups.contains(&stat.st_gid) {
+            may(write << 3)
+        } else {
+            may(write)
+        };
+        let mapped = self.user.mappings().is_some_and(|all| {
+            let among = |lines: &[crate::namespaces::user::IdMap], id: u32| {
+                lines.iter().any(|line| id.checked_sub(line.outside).is_some_and(|offset| offset < line.count))
+            };
+            among(&all.uids, stat.st_uid) && among(&all.gids, stat.st_gid)
+        });
+        // The container's root passes by where the owner is one of the container's.
+        if allowed || self.program.uid == 0 && mapped {
+            return Ok(());
+        }
+        self.warnings.push(format!(
+            "the container's user {} can write nothing in {path}, whose owner on the host is somebody else: mount it \
+             with :ro if that is meant; otherwise change its owner, or write :U to give it to the container, or :idmap",
+            self.program.uid
+        ));
+        Ok(())
+    }
+}
+
+/// Whether the answer to a mapping is that this mount cannot have one: its file system does not know how, or it has
+/// one already.
+fn cannot(answer: &std::io::Result<()>) -> bool {
+    let known = [Errno::INVAL, Errno::PERM, Errno::OPNOTSUPP].map(Errno::raw_os_error);
+    answer.as_ref().is_err_and(|error| error.raw_os_error().is_some_and(|number| known.contains(&number)))
 }
 
 /// In the supervisor: a copy of the mount at `path` in another container's mount namespace. The process is in
 /// that namespace for the moment of the copy, so links in the path are that container's own.
-pub(crate) fn of_container(namespace: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
+pub(crate) fn of_container(namespace: BorrowedFd<'_>, path: &str, attributes: Attributes) -> Result<OwnedFd> {
     let own = std::fs::File::open("/proc/self/ns/mnt").step(STEP, || "open our own mount namespace")?;
     bulkhead_sys::namespaces::join(namespace, mnt::FLAG)
         .step(STEP, || "join the other container's mounts")?;
@@ -87,5 +233,9 @@ pub(crate) fn of_container(namespace: BorrowedFd<'_>, path: &str) -> Result<Owne
     let mount = found.step(STEP, || format!("take {path} from the other container"))?;
     set_attributes(mount.as_fd(), &Propagation::RecursivePrivate.change())
         .step(STEP, || format!("cut {path} off from the other container"))?;
+    if attributes.readonly {
+        set_attributes(mount.as_fd(), &Attributes::default().readonly().change())
+            .step(STEP, || format!("make {path} of the other container read-only"))?;
+    }
     Ok(mount)
 }

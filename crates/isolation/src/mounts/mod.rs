@@ -5,15 +5,17 @@
 //!
 //! | made by the supervisor ([`prepare`]) | made by the child ([`attach_all`]) |
 //! |---|---|
-//! | binds of the host's files ([`bind`]), with their IDs mapped | proc, sysfs, mqueue ([`pseudo`]) |
+//! | binds of the host's files ([`bind`]), with their IDs mapped ([`ids`]) | proc, sysfs, mqueue ([`pseudo`]) |
 //! | /dev with its nodes ([`crate::devices`]) | devpts, tmpfs ([`pseudo`]) |
 //! | the container's control groups ([`crate::cgroups`]) | |
 //!
 //! [`target`] finds or makes the place; [`mask`] covers what must not be seen.
 
 pub mod bind;
+pub mod ids;
 pub(crate) mod mask;
 pub(crate) mod pseudo;
+mod source;
 pub(crate) mod target;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,6 +30,8 @@ use crate::error::{Error, Result, Step};
 use crate::namespaces::mnt::Propagation;
 use crate::namespaces::user::UserNamespace;
 use crate::plan::Handle;
+use crate::rootfs::{self, Layer};
+use crate::users::User;
 
 pub(crate) const STEP: &str = "mounts";
 
@@ -54,6 +58,8 @@ pub enum Source {
         /// The path in it.
         path: String,
     },
+    /// The files of an image's layers, the lowest first, read-only.
+    Image(Vec<Layer>),
     /// /dev: the standard nodes, and these.
     Devices(Vec<Device>),
     /// The container's processes.
@@ -121,30 +127,36 @@ impl Attributes {
     }
 }
 
-/// In the supervisor: makes the mounts that it can make, in the plan's order.
+/// In the supervisor: makes the mounts that it can make, in the plan's order, for the program's user. Gives them, and
+/// what the user should know.
 pub(crate) fn prepare(
     mounts: &[Mount],
     handles: &[OwnedFd],
     user: &UserNamespace,
     mapping: Option<BorrowedFd<'_>>,
+    program: &User,
     cgroup: &cgroups::Created,
-) -> Result<Vec<OwnedFd>> {
+) -> Result<(Vec<OwnedFd>, Vec<String>)> {
     let mut prepared = Vec::new();
+    let mut binder = bind::Binder::new(user, program);
     for mount in mounts {
         match &mount.source {
-            Source::Bind(bind) => prepared.push(bind::prepare(bind, mount.attributes, mapping)?),
+            Source::Bind(bind) => prepared.push(binder.prepare(bind, mount.attributes)?),
             Source::OfContainer { namespace, path } => {
                 let namespace = handles.get(namespace.0).ok_or_else(|| {
                     Error::new(STEP, "the plan takes a mount from a namespace that did not come with it")
                 })?;
-                prepared.push(bind::of_container(namespace.as_fd(), path)?);
+                prepared.push(bind::of_container(namespace.as_fd(), path, mount.attributes)?);
+            }
+            Source::Image(layers) => {
+                prepared.push(rootfs::readonly(layers, mapping)?);
             }
             Source::Devices(extra) => prepared.push(devices::prepare(extra, user)?),
             Source::Cgroup => prepared.extend(cgroup.clones()?),
             Source::Proc | Source::Sysfs | Source::Mqueue | Source::Devpts | Source::Tmpfs { .. } => {}
         }
     }
-    Ok(prepared)
+    Ok((prepared, binder.warnings))
 }
 
 /// In the child: makes the rest, and attaches everything below `root`, in the plan's order.
@@ -159,7 +171,7 @@ pub(crate) fn attach_all(
     for mount in mounts {
         let target = mount.target.as_str();
         match &mount.source {
-            Source::Bind(_) | Source::OfContainer { .. } | Source::Devices(_) => {
+            Source::Bind(_) | Source::OfContainer { .. } | Source::Image(_) | Source::Devices(_) => {
                 let made = next()?;
                 let kind = target::Kind::of(&made)?;
                 let place = target::find(root, target, kind)?;

@@ -2,12 +2,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use bulkhead_sys::mount::{Change, set_attributes};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen,
 };
 
 use super::{Attributes, STEP, Source};
@@ -20,8 +19,8 @@ const TTY_GROUP: u32 = 5;
 /// A file system that needs no source, detached.
 pub(crate) fn make(source: &Source, attributes: Attributes, user: &UserNamespace) -> Result<OwnedFd> {
     match source {
-        Source::Proc => or_the_host_s(mount("proc", &[], attributes), "/proc", attributes, user),
-        Source::Sysfs => or_the_host_s(mount("sysfs", &[], attributes), "/sys", attributes, user),
+        Source::Proc => mount("proc", &[], attributes),
+        Source::Sysfs => mount("sysfs", &[], attributes),
         Source::Mqueue => mount("mqueue", &[], attributes),
         Source::Devpts => {
             let mut options = vec![("ptmxmode", "0666"), ("mode", "0620")];
@@ -56,28 +55,6 @@ pub(crate) fn mount(kind: &str, options: &[(&str, &str)], attributes: Attributes
     let flags = u32::try_from(attributes.change().set).unwrap_or(0);
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(flags))
         .step(STEP, || format!("mount a {kind}"))
-}
-
-/// In a user namespace that does not own the PID or network namespace (it is the host's, or another
-/// container's), the kernel refuses a new proc or sysfs. The host's, bound read-only, shows the same.
-fn or_the_host_s(
-    made: Result<OwnedFd>,
-    path: &str,
-    attributes: Attributes,
-    user: &UserNamespace,
-) -> Result<OwnedFd> {
-    match made {
-        Err(refused) if refused.errno == Some(Errno::PERM.raw_os_error()) && *user != UserNamespace::Host => {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_RECURSIVE;
-            let bound = open_tree(CWD, path, flags).step(STEP, || format!("bind the host's {path}"))?;
-            set_attributes(bound.as_fd(), &Change { recursive: true, ..attributes.readonly().change() })
-                .step(STEP, || format!("make the host's {path} read-only"))?;
-            Ok(bound)
-        }
-        other => other,
-    }
 }
 
 /// Fills a volume with what the image has at its target, if it is empty. Only the image's own files count (the

@@ -3,14 +3,17 @@
 //! *Isolates* user and group IDs and capabilities: root inside is nobody in particular outside, and what it
 //! may do counts only for objects that the namespace owns.
 //!
-//! *Modes:* its own, with a mapping of IDs; the host's (`--userns=host`).
+//! *Modes:* its own, with a mapping of IDs; another container's (`--userns=container:X`); the host's
+//! (`--userns=host`).
 //!
 //! *Forbids* (with a mapping): writing what host root owns, making devices, loading modules, setting the
 //! clock, signalling other containers, and everything else that asks for a capability over the host.
 //!
 //! *Set up* by CLONE_NEWUSER in the clone that gives birth; the supervisor then writes the mapping
 //! ([`write_mappings`]). The same mapping is what ID-mapped mounts take ([`of_process`]), so files need no
-//! chown: IDs are mapped where they cross, at the clone and at the mount, and nowhere else.
+//! chown: IDs are mapped where they cross, at the clone and at the mount, and nowhere else. Another container's
+//! can be entered but never left again, so the supervisor stays out: a child enters it and gives birth to the
+//! program there (see [`birth`](crate::birth)).
 
 use std::fs::File;
 use std::io::Write;
@@ -20,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Membership;
 use crate::error::{Error, Result, Step};
+use crate::plan::Handle;
 
 /// CLONE_NEWUSER.
 pub const FLAG: i32 = 0x1000_0000;
@@ -32,6 +36,13 @@ pub enum UserNamespace {
     Host,
     /// Its own.
     New(IdMappings),
+    /// Another container's.
+    Join {
+        /// It.
+        namespace: Handle,
+        /// The mapping that it has.
+        mappings: IdMappings,
+    },
 }
 
 /// How IDs inside correspond to IDs outside: at most 340 lines each (user_namespaces(7)).
@@ -88,23 +99,47 @@ impl IdMappings {
 impl UserNamespace {
     pub(crate) fn membership(&self) -> Membership {
         match self {
-            UserNamespace::Host => Membership::Host,
+            // Another's is entered by the child alone.
+            UserNamespace::Host | UserNamespace::Join { .. } => Membership::Host,
             UserNamespace::New(_) => Membership::New,
+        }
+    }
+
+    /// The mapping, unless IDs are the host's.
+    pub fn mappings(&self) -> Option<&IdMappings> {
+        match self {
+            UserNamespace::Host => None,
+            UserNamespace::New(mappings) | UserNamespace::Join { mappings, .. } => Some(mappings),
         }
     }
 
     /// What these IDs of the container are to the host.
     pub(crate) fn outside(&self, uid: u32, gid: u32) -> Result<(u32, u32)> {
-        match self {
-            UserNamespace::Host => Ok((uid, gid)),
-            UserNamespace::New(mappings) => mappings.outside(uid, gid).ok_or_else(|| {
+        match self.mappings() {
+            None => Ok((uid, gid)),
+            Some(mappings) => mappings.outside(uid, gid).ok_or_else(|| {
                 Error::new(
                     "user namespace",
-                    format!("the ID mapping has no line for user {uid} or group {gid}"),
+                    format!(
+                        "user {uid} with group {gid} is outside of the container's ID range: give it a larger one \
+                         (--userns=auto:size=N)"
+                    ),
                 )
             }),
         }
     }
+}
+
+/// In the child, once the namespace has its mapping: becomes its root. Until then the process is still the host's
+/// root to the kernel, which the namespace does not know, so that it could make no file.
+pub(crate) fn become_root() -> Result<()> {
+    use rustix::process::{Gid, Uid};
+    let what = || "become the root of the user namespace";
+    rustix::thread::set_thread_groups(&[]).step("user namespace", what)?;
+    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).step("user namespace", what)?;
+    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).step("user namespace", what)?;
+    // A change of IDs lets itself be traced again.
+    crate::child::hide()
 }
 
 /// Gives the new namespace of process `pid` its mapping (proc_pid_uid_map(5)). The process must be a child of
@@ -132,20 +167,21 @@ pub(crate) fn of_process(pid: i32) -> Result<OwnedFd> {
 /// A user namespace with this mapping that no container lives in: what a mount with a mapping of its own takes.
 pub(crate) fn for_mounts(mappings: &IdMappings) -> Result<OwnedFd> {
     use bulkhead_sys::process::{CloneArgs, Cloned, clone3};
-    let args = CloneArgs { namespaces: FLAG.unsigned_abs().into(), cgroup: None };
+    let (ours, theirs) = bulkhead_sys::channel::pair().step("user namespace", || "make a socket to a child")?;
+    let args = CloneArgs { namespaces: FLAG.unsigned_abs().into(), ..CloneArgs::default() };
     match clone3(&args).step("user namespace", || "make a user namespace for a mount")? {
-        // The child only holds the namespace until it is killed below, or with us.
+        // The child only holds the namespace, until the other end closes: below, or with its parent's death.
         Cloned::Child => {
-            let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-            loop {
-                let _ = rustix::thread::nanosleep(&rustix::time::Timespec { tv_sec: 3600, tv_nsec: 0 });
-            }
+            drop(ours);
+            let _ = bulkhead_sys::channel::receive(&theirs);
+            bulkhead_sys::process::exit_now(0);
         }
         Cloned::Parent { pid, pidfd } => {
+            drop(theirs);
             let namespace = write_mappings(pid, mappings).and_then(|()| of_process(pid));
-            let ended = bulkhead_sys::pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), 9)
-                .and_then(|()| bulkhead_sys::pidfd::wait(&pidfd, true));
-            ended.step("user namespace", || "end the process that held a user namespace")?;
+            drop(ours);
+            bulkhead_sys::pidfd::wait(&pidfd, true)
+                .step("user namespace", || "end the process that held a user namespace")?;
             namespace
         }
     }

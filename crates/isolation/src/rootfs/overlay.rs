@@ -48,10 +48,13 @@ pub(super) fn by_descriptor(parts: &Parts) -> Result<Answer> {
     let context = context.as_fd();
     let give = || -> rustix::io::Result<()> {
         for layer in &parts.lower {
-            fsconfig_set_fd(context, "lowerdir+", &layer.fd)?;
+            fsconfig_set_fd(context, "lowerdir+", layer)?;
         }
-        fsconfig_set_fd(context, "upperdir", &parts.upper)?;
-        fsconfig_set_fd(context, "workdir", &parts.work)
+        if let Some((upper, work)) = &parts.writable {
+            fsconfig_set_fd(context, "upperdir", upper)?;
+            fsconfig_set_fd(context, "workdir", work)?;
+        }
+        Ok(())
     };
     match give() {
         Ok(()) => {}
@@ -61,7 +64,7 @@ pub(super) fn by_descriptor(parts: &Parts) -> Result<Answer> {
     }
     match fsconfig_create(context) {
         Ok(()) => mount(context).map(Answer::Mounted),
-        Err(Errno::INVAL) if parts.folders().any(|folder| folder.detached) => Ok(Answer::Unsupported),
+        Err(Errno::INVAL) if !parts.detached.is_empty() => Ok(Answer::Unsupported),
         Err(error) => Err(refused(context, error)),
     }
 }
@@ -80,7 +83,7 @@ pub(super) fn by_path(parts: &Parts) -> Result<OwnedFd> {
 
 /// Whether only a child in a mount namespace of its own can mount them by paths.
 pub(super) fn needs_namespace(parts: &Parts) -> bool {
-    parts.folders().any(|folder| folder.detached) || lowerdir(parts).len() > LONGEST
+    !parts.detached.is_empty() || lowerdir(parts).len() > LONGEST
 }
 
 fn name(fd: &OwnedFd) -> String {
@@ -88,16 +91,18 @@ fn name(fd: &OwnedFd) -> String {
 }
 
 fn lowerdir(parts: &Parts) -> String {
-    let names: Vec<String> = parts.lower.iter().map(|layer| name(&layer.fd)).collect();
+    let names: Vec<String> = parts.lower.iter().map(name).collect();
     names.join(":")
 }
 
 fn from_names(parts: &Parts) -> Result<OwnedFd> {
     let context = context()?;
     let context = context.as_fd();
-    for (key, value) in
-        [("lowerdir", lowerdir(parts)), ("upperdir", name(&parts.upper)), ("workdir", name(&parts.work))]
-    {
+    let mut options = vec![("lowerdir", lowerdir(parts))];
+    if let Some((upper, work)) = &parts.writable {
+        options.extend([("upperdir", name(upper)), ("workdir", name(work))]);
+    }
+    for (key, value) in options {
         fsconfig_set_string(context, key, value.as_str())
             .step(STEP, || format!("give the overlay its {key} by path"))?;
     }
@@ -107,8 +112,11 @@ fn from_names(parts: &Parts) -> Result<OwnedFd> {
 
 /// The same by mount(2), at `place`, in the child.
 fn from_many_names(parts: &Parts, place: &str) -> Result<OwnedFd> {
-    let (lower, upper, work) = (lowerdir(parts), name(&parts.upper), name(&parts.work));
-    let options = CString::new(format!("lowerdir={lower},upperdir={upper},workdir={work}"))
+    let mut options = format!("lowerdir={}", lowerdir(parts));
+    if let Some((upper, work)) = &parts.writable {
+        options += &format!(",upperdir={},workdir={}", name(upper), name(work));
+    }
+    let options = CString::new(options)
         .map_err(|_| Error::new(STEP, "an option of the overlay holds a zero byte"))?;
     rustix::mount::mount("overlay", place, "overlay", MountFlags::empty(), options.as_c_str())
         .step(STEP, || format!("mount the image's {} layers as an overlay", parts.lower.len()))?;
@@ -116,11 +124,11 @@ fn from_many_names(parts: &Parts, place: &str) -> Result<OwnedFd> {
         .step(STEP, || "open the overlay")
 }
 
-/// Mounts the overlay in a child that attaches the layers first; all of them must be detached mounts. `place` is any
-/// folder: where they are attached does not matter, and nobody else sees it.
+/// Mounts the overlay in a child that attaches the layers first; all of them must be in detached mounts. `place` is any
+/// folder but the root: where they are attached does not matter, and nobody else sees it.
 pub(super) fn by_attached_mounts(parts: &Parts, place: &str) -> Result<OwnedFd> {
     let (ours, theirs) = channel::pair().step(STEP, || "make a socket to a child")?;
-    let args = CloneArgs { namespaces: NEW_MOUNT_NAMESPACE, cgroup: None };
+    let args = CloneArgs { namespaces: NEW_MOUNT_NAMESPACE, ..CloneArgs::default() };
     let child = match clone3(&args).step(STEP, || "clone a child that mounts the overlay")? {
         Cloned::Parent { pidfd, .. } => pidfd,
         Cloned::Child => {
@@ -151,8 +159,8 @@ fn silent() -> Error {
 
 fn attach_and_mount(parts: &Parts, place: &str) -> Result<OwnedFd> {
     mnt::cut_off()?;
-    for folder in parts.folders() {
-        move_mount(&folder.fd, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    for mount in &parts.detached {
+        move_mount(mount, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             .step(STEP, || "attach a layer in a mount namespace of its own")?;
     }
     enter_descriptors()?;

@@ -1,0 +1,77 @@
+//! /etc/bulkhead/daemon.json: what the machine's administrator decides for all containers, with Docker's keys. There is
+//! no daemon that would have read it at its start: who makes a container reads it then.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Doing, Error, Result};
+use crate::users::pool::Pool;
+
+/// Where it is.
+const FILE: &str = "/etc/bulkhead/daemon.json";
+
+/// The settings. One that is not known is refused: taken and ignored is worse.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    userns_remap: String,
+    userns_auto_pool: Option<String>,
+}
+
+/// The settings, read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Whose subordinate IDs all containers share (`default`, `USER[:GROUP]`), if they do.
+    pub(crate) userns_remap: Option<String>,
+    /// The IDs that `--userns=auto` hands out.
+    pub(crate) pool: Pool,
+}
+
+impl Config {
+    /// The machine's.
+    ///
+    /// # Errors
+    /// A file that cannot be read or understood.
+    pub(crate) fn load() -> Result<Config> {
+        Config::from_file(Path::new(FILE))
+    }
+
+    fn from_file(path: &Path) -> Result<Config> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
+            Err(error) => return Err(error).doing(|| format!("read {}", path.display())),
+        };
+        Config::read(&text).map_err(|why| Error::Invalid(format!("cannot use {}: {why}", path.display())))
+    }
+
+    fn read(text: &str) -> std::result::Result<Config, String> {
+        let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let pool = match &file.userns_auto_pool {
+            None => Pool::default(),
+            Some(text) => Pool::read(text).ok_or_else(|| {
+                format!("userns-auto-pool is {text:?}: write FIRST-LAST, both at least 65536, e.g. \"524288-1879048191\"")
+            })?,
+        };
+        Ok(Config { userns_remap: Some(file.userns_remap).filter(|spec| !spec.is_empty()), pool })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+    use crate::users::pool::Pool;
+
+    #[test]
+    fn settings_are_read_or_refused() {
+        assert_eq!(Config::read("{}"), Ok(Config::default()));
+        let config = Config::read(r#"{"userns-remap": "default", "userns-auto-pool": "100000-900000"}"#).unwrap();
+        assert_eq!(config.userns_remap.as_deref(), Some("default"));
+        assert_eq!(config.pool, Pool { first: 100_000, last: 900_000 });
+        for bad in ["", "[]", r#"{"debug": true}"#, r#"{"userns-remap": 5}"#, r#"{"userns-auto-pool": "0-5"}"#] {
+            assert!(Config::read(bad).is_err(), "{bad}");
+        }
+    }
+}

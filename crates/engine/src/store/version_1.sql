@@ -1,0 +1,23 @@
+-- The schema of version 1, for the test of the migration.
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE images (
+  id TEXT PRIMARY KEY, created TEXT NOT NULL, loaded INTEGER NOT NULL, size INTEGER NOT NULL,
+  layers TEXT NOT NULL, config TEXT NOT NULL, architecture TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tags (
+  reference TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE) WITHOUT ROWID;
+CREATE TABLE containers (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, image TEXT NOT NULL,
+  config TEXT NOT NULL, auto_remove INTEGER NOT NULL, creator TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX containers_of_image ON containers (image);
+CREATE TABLE addresses (
+  network TEXT NOT NULL, address INTEGER NOT NULL,
+  container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+  PRIMARY KEY (network, address)) WITHOUT ROWID;
+CREATE INDEX addresses_of_container ON addresses (container);
+CREATE TABLE volumes (
+  name TEXT PRIMARY KEY, created INTEGER NOT NULL, labels TEXT NOT NULL, anonymous INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE volume_uses (
+  volume TEXT NOT NULL REFERENCES volumes(name),
+  container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
+  PRIMARY KEY (volume, container)) WITHOUT ROWID;
+CREATE INDEX volumes_of_container ON volume_uses (container);

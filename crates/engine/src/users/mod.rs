@@ -1,0 +1,55 @@
+//! Whose IDs a container has: its user namespace, from the word for it to the ranges that it holds.
+//!
+//! | file | says |
+//! |---|---|
+//! | [`leases`] | what a new container is given, and when a range is free again |
+//! | [`mode`] | what `--userns`, `--uidmap` and `--gidmap` ask for |
+//! | [`choose`] | what that comes to here, with `userns-remap`, `--privileged` and the image |
+//! | [`pool`] | which IDs the engine may hand out, and which range is next |
+//! | [`binds`] | which IDs on disk a bind mount shows as which: the one place where that is decided |
+//!
+//! The leases are in the store ([`id_ranges`](crate::store::id_ranges)), and the machine's own accounts are read and
+//! edited in [`accounts`](crate::accounts).
+
+pub(crate) mod binds;
+pub(crate) mod choose;
+pub(crate) mod leases;
+pub(crate) mod mode;
+pub(crate) mod pool;
+
+use bulkhead_isolation::namespaces::user::IdMappings;
+use serde::{Deserialize, Serialize};
+
+/// A container's IDs: decided when it is made, and kept, since what it writes stands on disk with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Users {
+    /// The host's.
+    #[default]
+    Host,
+    /// Its own user namespace.
+    Own(IdMappings),
+    /// Its own user namespace, with IDs that all containers have (`userns-remap`).
+    Shared(IdMappings),
+    /// The user namespace of another container.
+    OfContainer {
+        /// Its ID.
+        id: String,
+        /// The mapping that it has.
+        mappings: IdMappings,
+    },
+}
+
+impl Users {
+    /// The mapping, unless IDs are the host's.
+    pub fn mappings(&self) -> Option<&IdMappings> {
+        match self {
+            Users::Host => None,
+            Users::Own(mappings) | Users::Shared(mappings) | Users::OfContainer { mappings, .. } => Some(mappings),
+        }
+    }
+
+    /// What the container's root is to the host: user and group.
+    pub fn root(&self) -> (u32, u32) {
+        self.mappings().and_then(|mappings| mappings.outside(0, 0)).unwrap_or((0, 0))
+    }
+}
