@@ -73,6 +73,7 @@ impl Etc {
     /// # Errors
     /// An owner that cannot be written, a broken file, no room below 2^32-1, the lock, the disk. Nothing has
     /// changed then.
+    #[cfg_attr(not(test), expect(dead_code, reason = "so far ranges are only made together with their user"))]
     pub(crate) fn ensure_ranges(&self, owner: &str, count: u32) -> Result<()> {
         self.edit(|| self.missing_ranges(owner, self.user(owner)?.as_ref(), count))
     }
@@ -117,8 +118,8 @@ impl Etc {
         }
         u32::try_from(first).ok().and_then(|first| Range::new(first, count)).ok_or_else(|| {
             Error::Conflict(format!(
-                "cannot set {count} IDs aside in {path}: after its last entry they do not fit up to {HIGHEST}; remove \
-                 entries that nobody needs, or add one for the engine by hand",
+                "cannot set {count} IDs aside in {path}: after its last entry they do not fit up to {HIGHEST}; \
+                 remove entries that nobody needs, or add one for the engine by hand",
                 path = self.folder().join(kind.range_file()).display(),
             ))
         })
