@@ -204,7 +204,8 @@ impl Engine {
         open_to_all(upper.clone())?;
         let root = container.users.root();
         if root != (0, 0) {
-            let owner = std::fs::metadata(&upper).map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata));
+            let owner =
+                std::fs::metadata(&upper).map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata));
             if owner.doing(|| format!("look at {}", upper.display()))? == 0 {
                 std::os::unix::fs::chown(&upper, Some(root.0), Some(root.1))
                     .doing(|| format!("give {} to the container's root", upper.display()))?;

@@ -67,10 +67,13 @@ mod tests {
     #[test]
     fn settings_are_read_or_refused() {
         assert_eq!(Config::read("{}"), Ok(Config::default()));
-        let config = Config::read(r#"{"userns-remap": "default", "userns-auto-pool": "100000-900000"}"#).unwrap();
+        let config =
+            Config::read(r#"{"userns-remap": "default", "userns-auto-pool": "100000-900000"}"#).unwrap();
         assert_eq!(config.userns_remap.as_deref(), Some("default"));
         assert_eq!(config.pool, Pool { first: 100_000, last: 900_000 });
-        for bad in ["", "[]", r#"{"debug": true}"#, r#"{"userns-remap": 5}"#, r#"{"userns-auto-pool": "0-5"}"#] {
+        for bad in
+            ["", "[]", r#"{"debug": true}"#, r#"{"userns-remap": 5}"#, r#"{"userns-auto-pool": "0-5"}"#]
+        {
             assert!(Config::read(bad).is_err(), "{bad}");
         }
     }

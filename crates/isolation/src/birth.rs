@@ -21,6 +21,7 @@ use crate::cgroups::Created;
 use crate::child;
 use crate::error::{Error, Result, Step};
 use crate::messages::{Delivery, Word, tell};
+use crate::mounts::Newborn;
 use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, pid::PidNamespace, user::UserNamespace};
 use crate::plan::Plan;
 use crate::trace::Trace;
@@ -102,7 +103,9 @@ fn bring_in(
     if let Some(streams) = &streams {
         own_streams(streams, plan.namespaces.user.outside(user.uid, user.gid)?)?;
     }
-    let (mounts, warnings) = mounts::prepare(&plan.mounts, handles, &plan.namespaces.user, mapping, &user, cgroup)?;
+    let net = || unborn.net_namespace();
+    let newborn = Newborn { namespaces: &plan.namespaces, mapping, cgroup, net: &net };
+    let (mounts, warnings) = mounts::prepare(&plan.mounts, handles, &newborn, &user)?;
     trace.lap("mounts prepared");
     unborn.hand_over(&user, &root, &mounts)?;
     drop((root, mounts));
@@ -162,11 +165,18 @@ impl Unborn {
             }
         };
         drop(joined);
-        unborn
+        let mut unborn = unborn?;
+        if unborn.pid == 0
+            && let Some(pidfd) = &unborn.pidfd
+        {
+            // Only in our own /proc is it what others know it by.
+            unborn.pid = bulkhead_sys::pidfd::number(pidfd.as_fd()).step("clone", || "look at the child")?;
+        }
+        Ok(unborn)
     }
 
     /// Clones in another container's user namespace: what is new belongs to that then. A process that has entered one
-    /// cannot come back, so a child of ours enters it, and gives birth to a sibling there.
+    /// cannot come back, so a child of ours enters it, and gives birth to a sibling there. Its number is still to be found.
     fn fork_inside(
         user: BorrowedFd<'_>,
         namespaces: u64,
@@ -183,9 +193,8 @@ impl Unborn {
                 child::hide()?;
                 let args = CloneArgs { namespaces, cgroup: cgroup.for_clone(), sibling: true };
                 match clone3(&args).step("clone", || "clone into new namespaces")? {
-                    Cloned::Parent { pidfd, .. } => {
-                        channel::send(socket, b"born", &[pidfd.as_fd()]).step("clone", || "hand over the child")
-                    }
+                    Cloned::Parent { pidfd, .. } => channel::send(socket, b"born", &[pidfd.as_fd()])
+                        .step("clone", || "hand over the child"),
                     Cloned::Child => {
                         let failed = life(theirs.as_fd());
                         tell(theirs.as_fd(), &Word::Failed(failed.clone()), &[]);
@@ -208,8 +217,7 @@ impl Unborn {
                 .and_then(|word| if let Word::Failed(error) = word { Some(error) } else { None })
                 .unwrap_or_else(|| Error::new("clone", "nobody was born")));
         };
-        let pid = bulkhead_sys::pidfd::number(pidfd.as_fd()).step("clone", || "look at the child")?;
-        Ok(Unborn { pid, pidfd: Some(pidfd), socket: ours })
+        Ok(Unborn { pid: 0, pidfd: Some(pidfd), socket: ours })
     }
 
     /// Clones; the child runs `life` and never returns from here.
@@ -262,7 +270,11 @@ impl Unborn {
     fn net_namespace(&self) -> Result<OwnedFd> {
         std::fs::File::open(format!("/proc/{}/ns/net", self.pid))
             .map(OwnedFd::from)
-            .step("network", || "open the new network namespace")
+            // A child that has gone has most likely said why.
+            .or_else(|error| {
+                self.listen(&mut Trace::new(false))
+                    .and(Err(error).step("network", || "open the new network namespace"))
+            })
     }
 
     fn hand_over(&self, user: &User, root: &OwnedFd, mounts: &[OwnedFd]) -> Result<()> {

@@ -154,7 +154,8 @@ impl Parts {
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 fn part(folder: &OwnedFd, name: &str) -> Result<OwnedFd> {
-    openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()).step(STEP, || format!("open the layer {name}"))
+    openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())
+        .step(STEP, || format!("open the layer {name}"))
 }
 
 /// The folder at `path`: a detached mount of it if its IDs are to be mapped, or if that is asked for.

@@ -33,6 +33,9 @@ impl Info {
         println!("Images: {}", number(info.images));
         println!("Server Version: {}", text(&info.server_version));
         println!("Storage Driver: {}", text(&info.driver));
+        for line in info.driver_status.iter().flatten() {
+            println!(" {}", line.join(": "));
+        }
         println!("Logging Driver: {}", text(&info.logging_driver));
         println!(
             "Cgroup Version: {}",

@@ -141,8 +141,7 @@ impl Engine {
     ) -> Result<()> {
         let host = container.config.host_config.clone().unwrap_or_default();
         let network = self.wants_address(&host)?.then(|| self.default_network()).transpose()?;
-        // Volumes and binds show what stands on disk in the engine's own range.
-        let shares = wanted.iter().any(|one| !matches!(one.source, Source::Tmpfs { .. }));
+        let shares = spec::shares_files(&host, wanted)?;
         let root = self.roots.root.clone();
         let ready = self.ready_users(decided, shares, &root, warnings)?;
         let mut attempt = 0;

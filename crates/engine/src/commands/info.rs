@@ -4,8 +4,10 @@ use bollard_stubs::models::{SystemInfo, SystemInfoCgroupVersionEnum};
 use bulkhead_isolation::capabilities::{Set, bounding_set};
 use bulkhead_isolation::cgroups::layout::Layout;
 
+use crate::config::Config;
 use crate::error::Result;
-use crate::store::{containers, images};
+use crate::store::{containers, id_ranges, images};
+use crate::users::pool::SLOT;
 use crate::{Condition, Engine};
 
 impl Engine {
@@ -34,12 +36,17 @@ impl Engine {
             images: i64::try_from(images::all(self.store.read())?.len()).ok(),
             server_version: Some(env!("CARGO_PKG_VERSION").into()),
             driver: Some("overlay2".into()),
+            driver_status: Some(self.storage()?),
             logging_driver: Some("json-file".into()),
             cgroup_version: Layout::detect().ok().map(|layout| match layout.version() {
                 "2" => SystemInfoCgroupVersionEnum::_2,
                 _ => SystemInfoCgroupVersionEnum::_1,
             }),
-            security_options: Some(vec!["name=seccomp,profile=builtin".into(), "name=cgroupns".into()]),
+            security_options: Some(vec![
+                "name=seccomp,profile=builtin".into(),
+                "name=userns".into(),
+                "name=cgroupns".into(),
+            ]),
             kernel_version: text(system.release()),
             operating_system: Some(operating_system()),
             os_type: Some("linux".into()),
@@ -51,6 +58,27 @@ impl Engine {
             warnings: Some(warnings()),
             ..SystemInfo::default()
         })
+    }
+}
+
+impl Engine {
+    /// What there is to know about where files are, and with which IDs.
+    fn storage(&self) -> Result<Vec<Vec<String>>> {
+        let (config, connection) = (Config::load()?, self.store.read());
+        let line = |key: &str, value: String| vec![key.to_owned(), value];
+        let pool = config.pool.here();
+        let mut lines = vec![
+            line(
+                "User namespaces",
+                config.userns_remap.map_or("auto".into(), |spec| format!("userns-remap={spec}")),
+            ),
+            line("ID pool", format!("{}-{}", pool.first, pool.last)),
+            line("ID ranges held", id_ranges::count(connection)?.to_string()),
+        ];
+        if let Some(first) = id_ranges::known_stable(connection)? {
+            lines.push(line("IDs of volumes on disk", format!("{first}-{}", first.saturating_add(SLOT - 1))));
+        }
+        Ok(lines)
     }
 }
 

@@ -52,7 +52,10 @@ impl Engine {
     fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {
         let now = now_nanoseconds() / 1_000_000_000;
         let store = self.image_store()?;
-        let highest = loaded.iter().map(|image| store.highest_id(&image.layers)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let highest = loaded
+            .iter()
+            .map(|image| store.highest_id(&image.layers))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
         self.store.write(|transaction| {
             for (image, highest) in loaded.iter().zip(&highest) {
                 images::insert(transaction, image, highest, now)?;

@@ -17,8 +17,8 @@ use crate::error::{Doing, Error, Result};
 use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
 use crate::spec::{self, Surroundings, text};
-use crate::store::{addresses, id_ranges, volumes};
 use crate::store::containers::Container;
+use crate::store::{addresses, id_ranges, volumes};
 use crate::users::Users;
 use crate::{Condition, Engine, hosts_files};
 
@@ -82,7 +82,7 @@ impl Engine {
             files,
             terminal: starting.terminal,
             init: self.init(),
-            volumes: self.volumes_of(&wanted)?,
+            volumes: self.volumes_of(&host, &wanted)?,
             images: self.mounted_images(&wanted)?,
         };
         let (plan, said) = spec::plan(container, &around)?;
@@ -198,9 +198,9 @@ impl Engine {
     }
 
     /// Where the IDs of what is shared stand on disk.
-    fn volumes_of(&self, wanted: &[Wanted]) -> Result<spec::Volumes> {
+    fn volumes_of(&self, host: &HostConfig, wanted: &[Wanted]) -> Result<spec::Volumes> {
         let mut all = spec::Volumes::default();
-        if wanted.is_empty() {
+        if !spec::shares_files(host, wanted)? {
             return Ok(all);
         }
         let connection = self.store.read();

@@ -80,7 +80,8 @@ pub fn read(config: &ContainerCreateBody) -> Result<Vec<Wanted>> {
     }
     for mount in host.mounts.iter().flatten() {
         let mut wanted = from_mount(mount)?;
-        if let Some(text) = host.annotations.as_ref().and_then(|all| all.get(&mount_ids::key(&wanted.target))) {
+        if let Some(text) = host.annotations.as_ref().and_then(|all| all.get(&mount_ids::key(&wanted.target)))
+        {
             wanted.ids = Ids::read(text)?;
             check_ids(&wanted)?;
         }
@@ -93,7 +94,13 @@ pub fn read(config: &ContainerCreateBody) -> Result<Vec<Wanted>> {
     for path in config.volumes.iter().flatten() {
         let target = absolute(path)?;
         if !all.iter().any(|other| other.target == target) {
-            all.push(Wanted { target, source: anonymous(), readonly: false, propagation: None, ids: Ids::default() });
+            all.push(Wanted {
+                target,
+                source: anonymous(),
+                readonly: false,
+                propagation: None,
+                ids: Ids::default(),
+            });
         }
     }
     all.sort_by(|a, b| depth(&a.target).cmp(&depth(&b.target)).then_with(|| a.target.cmp(&b.target)));
@@ -142,8 +149,13 @@ fn from_text(text: &str) -> Result<Wanted> {
     if parts.len() > 1 && source.is_empty() || target.is_empty() {
         return Err(bad("source and target must not be empty"));
     }
-    let mut wanted =
-        Wanted { target: absolute(target)?, source: anonymous(), readonly: false, propagation: None, ids: Ids::default() };
+    let mut wanted = Wanted {
+        target: absolute(target)?,
+        source: anonymous(),
+        readonly: false,
+        propagation: None,
+        ids: Ids::default(),
+    };
     let mut copy = true;
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
@@ -178,7 +190,9 @@ fn from_text(text: &str) -> Result<Wanted> {
 /// Refuses wishes about IDs where there is nothing to wish.
 fn check_ids(wanted: &Wanted) -> Result<()> {
     match (&wanted.source, &wanted.ids.mapping, wanted.ids.reown) {
-        (Source::Bind { .. }, _, _) | (_, Mapping::Usual, false) | (Source::Volume { .. }, Mapping::Usual, true) => Ok(()),
+        (Source::Bind { .. }, _, _)
+        | (_, Mapping::Usual, false)
+        | (Source::Volume { .. }, Mapping::Usual, true) => Ok(()),
         (Source::Volume { .. }, _, _) => Err(Error::Invalid(format!(
             "invalid option for the volume at {}: each container sees in a volume the IDs that were written, so idmap and \
              noidmap are for binds of the host's folders",
@@ -281,8 +295,15 @@ fn from_mount(mount: &Mount) -> Result<Wanted> {
                     "invalid mount config for type \"image\": field Source must not be empty".into(),
                 ));
             }
-            if mount.image_options.as_ref().and_then(|o| o.subpath.as_deref()).is_some_and(|path| !path.is_empty()) {
-                return Err(Error::Invalid("this version of bulkhead does not support a subpath of an image".into()));
+            if mount
+                .image_options
+                .as_ref()
+                .and_then(|o| o.subpath.as_deref())
+                .is_some_and(|path| !path.is_empty())
+            {
+                return Err(Error::Invalid(
+                    "this version of bulkhead does not support a subpath of an image".into(),
+                ));
             }
             readonly = true;
             Source::Image { id: source.to_owned() }

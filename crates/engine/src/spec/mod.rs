@@ -30,7 +30,10 @@ use bulkhead_isolation::{Plan, TerminalSize};
 
 use crate::error::{Error, Result};
 use crate::roots::Roots;
+use crate::spec::binds::{Source, Wanted};
+use crate::spec::namespaces::{Mode, Modes};
 use crate::store::containers::Container;
+use crate::users::Users;
 
 /// What the plan of a container depends on beside its own configuration.
 pub(crate) struct Surroundings<'a> {
@@ -100,6 +103,10 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
     let mounts = mounts::plan(container, &host, around, &security)?;
     let resources = resources::plan(&host, &security, &mut warnings)?;
     let process = process::plan(container, &host, around, &security, &mut warnings)?;
+    let own_processes = Modes::of(&host)?.pid == Mode::Own;
+    if container.users != Users::Host && !own_processes {
+        security.readonly_paths.insert(0, "/proc".into());
+    }
     let parent = host.cgroup_parent.as_deref().filter(|parent| !parent.is_empty()).unwrap_or("/bulkhead");
     if parent.split('/').any(|part| part == "..") {
         return Err(Error::Invalid(format!("invalid cgroup-parent {parent}: it must not lead upwards")));
@@ -124,6 +131,12 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
 /// The variables that a later program (exec) begins with; those of a terminal come with it.
 pub(crate) fn later_environment(config: &ContainerCreateBody) -> Vec<String> {
     process::environment(config.env.as_deref().unwrap_or_default(), &namespaces::hostname(config), false)
+}
+
+/// Whether a container sees files that others see too, in which its IDs stand on disk in the engine's own range.
+pub(crate) fn shares_files(host: &HostConfig, wanted: &[Wanted]) -> Result<bool> {
+    let files = wanted.iter().any(|one| matches!(one.source, Source::Bind { .. } | Source::Volume { .. }));
+    Ok(files || Modes::of(host)?.ipc == Mode::Host)
 }
 
 /// A path as text. Docker's formats, and ours, hold only UTF-8.

@@ -71,7 +71,9 @@ fn kernel_s(
             Mode::Host => Source::Bind(Bind::of(path.into(), true, BindIds::Unmapped)),
             Mode::Container(_) => Source::OfContainer { namespace: running(mounts)?, path: path.into() },
         };
-        Ok(Some(new(path, source, inert.readonly())))
+        // /proc becomes read-only once kernel parameters have been set through it (`readonly_paths`).
+        let attributes = if path == "/proc" { inert } else { inert.readonly() };
+        Ok(Some(new(path, source, attributes)))
     };
     let or = |found: Option<Mount>, path: &str, source: Source, attributes: Attributes| {
         found.unwrap_or_else(|| new(path, source, attributes))
@@ -153,13 +155,16 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
                 (Some(0) | None, Users::Host) => BindIds::Unmapped,
                 // One of an older version: what stands on disk is what was written.
                 (Some(0) | None, _) => mount_ids::bind_ids("")?,
-                (Some(first), _) => BindIds::Stored { uids: Stored::range(first), gids: Stored::range(first) },
+                (Some(first), _) => {
+                    BindIds::Stored { uids: Stored::range(first), gids: Stored::range(first) }
+                }
             };
             let bind = Bind { fill: *copy, reown, warn: true, ..Bind::of(path, false, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
         }
         binds::Source::Image { id } => {
-            let layers = around.images.iter().find(|(known, _)| known == id).map(|(_, layers)| layers.clone());
+            let layers =
+                around.images.iter().find(|(known, _)| known == id).map(|(_, layers)| layers.clone());
             new(&wanted.target, Source::Image(layers.unwrap_or_default()), attributes.readonly())
         }
         binds::Source::Tmpfs { options } => tmpfs(wanted, options)?,
@@ -203,10 +208,10 @@ fn look(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<
     let machine = match &container.users {
         Users::Shared(mappings) => {
             let first = |lines: &[IdMap]| lines.first().map_or(stable, |line| line.outside);
-            let shared = (first(&mappings.uids), first(&mappings.gids));
-            Machine::look(&Etc::system(), owner.0, shared)?.with_one_range()
+            let (uids, gids) = (first(&mappings.uids), first(&mappings.gids));
+            Machine::look(&Etc::system(), owner.0, stable)?.with_one_range(uids, gids)
         }
-        _ => Machine::look(&Etc::system(), owner.0, (stable, stable))?,
+        _ => Machine::look(&Etc::system(), owner.0, stable)?,
     };
     Ok((machine, owner))
 }

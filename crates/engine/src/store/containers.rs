@@ -68,8 +68,9 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
         Users::OfContainer { id, .. } => id.as_str(),
         Users::Host | Users::Own(_) | Users::Shared(_) => "",
     };
-    transaction.prepare_cached("INSERT INTO containers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
-        params![
+    transaction
+        .prepare_cached("INSERT INTO containers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+        .execute(params![
             container.id,
             container.name,
             container.created,
@@ -79,8 +80,7 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
             creator,
             users,
             users_of
-        ],
-    )?;
+        ])?;
     Ok(())
 }
 

@@ -66,7 +66,8 @@ pub(crate) fn known_stable(connection: &Connection) -> Result<Option<u32>> {
 }
 
 fn next(transaction: &Transaction<'_>, source: &Source<'_>, size: u32) -> Result<u32> {
-    let corrupt = |error: serde_json::Error| Error::Corrupt(format!("cannot read the blocks of IDs: {error}"));
+    let corrupt =
+        |error: serde_json::Error| Error::Corrupt(format!("cannot read the blocks of IDs: {error}"));
     let mut blocks: Vec<Block> = match settings::get(transaction, BLOCKS)? {
         Some(text) => serde_json::from_str(&text).map_err(corrupt)?,
         None => Vec::new(),
@@ -110,7 +111,9 @@ fn next(transaction: &Transaction<'_>, source: &Source<'_>, size: u32) -> Result
 /// # Errors
 /// The database's.
 pub(crate) fn give_back(transaction: &Transaction<'_>, container: &str) -> Result<()> {
-    transaction.prepare_cached("UPDATE id_ranges SET released = 1 WHERE container = ?1")?.execute([container])?;
+    transaction
+        .prepare_cached("UPDATE id_ranges SET released = 1 WHERE container = ?1")?
+        .execute([container])?;
     Ok(())
 }
 

@@ -159,7 +159,10 @@ pub fn names(connection: &Connection, image: &str) -> Result<Vec<Reference>> {
 /// # Errors
 /// The database's.
 pub fn take(transaction: &Transaction<'_>, image: &str, container: &str) -> Result<()> {
-    transaction.execute("INSERT INTO image_uses VALUES (?1, ?2) ON CONFLICT DO NOTHING", params![image, container])?;
+    transaction.execute(
+        "INSERT INTO image_uses VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![image, container],
+    )?;
     Ok(())
 }
 

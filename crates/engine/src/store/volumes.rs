@@ -70,7 +70,9 @@ pub fn delete(transaction: &Transaction<'_>, name: &str) -> Result<bool> {
 pub fn find(connection: &Connection, name: &str) -> Result<Option<Volume>> {
     let row = connection
         .prepare_cached("SELECT name, created, labels, anonymous, first_id FROM volumes WHERE name = ?1")?
-        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?)))
+        .query_row([name], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
+        })
         .optional()?;
     row.map(|(name, created, labels, anonymous, first_id)| {
         let labels = serde_json::from_str(&labels)

@@ -10,6 +10,9 @@
 //! | somebody else, e.g. 999 | S+P; 999 itself stays 999 | S+N | nobody |
 //! | the host's root | S+P | S+N | nobody |
 //!
+//! *Nobody* means that the "other" bits count, and no capability: the container's root too can do with such files
+//! what any user of the machine can.
+//!
 //! So what stands on disk is never the range of one container, which is another's tomorrow, and never the host's
 //! root. What a container has given to one of its IDs (a database's `chown`) belongs to S+N, and still to the same
 //! person: whose range it is tells.
@@ -29,6 +32,8 @@ pub(crate) struct Machine {
     groups_of_people: RangeInclusive<u32>,
     /// The engine's own stable range, of users and of groups.
     stable: (u32, u32),
+    /// The first of 65,536 IDs that no process has.
+    strangers: u32,
     /// Ranges that belong to accounts.
     uids: Vec<Owned>,
     /// The same for groups.
@@ -44,8 +49,9 @@ struct Owned {
 }
 
 impl Machine {
-    /// Looks at the accounts of this machine. `owner` is the source's owner; `stable` are the engine's own ranges.
-    pub(crate) fn look(etc: &Etc, owner: u32, stable: (u32, u32)) -> Result<Machine> {
+    /// Looks at the accounts of this machine. `owner` is the source's owner; `stable` is the engine's own range, as which
+    /// no process ever runs.
+    pub(crate) fn look(etc: &Etc, owner: u32, stable: u32) -> Result<Machine> {
         let mut accounts: Vec<Account> = etc.user_of(owner)?.into_iter().collect();
         let mut owned = |kind| -> Result<Vec<Owned>> {
             let mut all = Vec::new();
@@ -61,7 +67,8 @@ impl Machine {
         Ok(Machine {
             people: etc.people(Kind::Users),
             groups_of_people: etc.people(Kind::Groups),
-            stable,
+            stable: (stable, stable),
+            strangers: stable,
             uids,
             gids,
             accounts,
@@ -69,8 +76,8 @@ impl Machine {
     }
 
     /// Where all containers share one range for good (`userns-remap`), it is the stable one for every source.
-    pub(crate) fn with_one_range(self) -> Machine {
-        Machine { uids: Vec::new(), gids: Vec::new(), ..self }
+    pub(crate) fn with_one_range(self, uids: u32, gids: u32) -> Machine {
+        Machine { stable: (uids, gids), uids: Vec::new(), gids: Vec::new(), ..self }
     }
 
     /// The person whom an ID on disk belongs to: it is theirs, or one of the range that they have.
@@ -93,7 +100,13 @@ fn holder(ranges: &[Owned], id: u32) -> Option<&Owned> {
 }
 
 /// Where the IDs of a container are on disk, in a source that belongs to `uid` and `gid` there: users, groups.
-pub(crate) fn decide(machine: &Machine, (uid, gid): (u32, u32)) -> (Stored, Stored) {
+pub(crate) fn decide(machine: &Machine, owner: (u32, u32)) -> (Stored, Stored) {
+    let (uids, gids) = named(machine, owner);
+    let strangers = machine.strangers;
+    (Stored { strangers, ..uids }, Stored { strangers, ..gids })
+}
+
+fn named(machine: &Machine, (uid, gid): (u32, u32)) -> (Stored, Stored) {
     let (own_uids, own_gids) = machine.stable;
     let first_of = |ranges: &[Owned], person: u32| {
         ranges.iter().find(|range| range.uid == Some(person)).map(|range| range.first)
@@ -128,19 +141,20 @@ mod tests {
     use bulkhead_isolation::mounts::ids::Stored;
 
     const ENGINE: u32 = 524_288;
+    const STRANGERS: u32 = 589_824;
     const ALICE: u32 = 1000;
     const OF_ALICE: u32 = 100_000;
     const OF_DOCKER: u32 = 165_536;
 
     fn machine() -> Machine {
         let account = |name: &str, id: u32| Account { name: name.into(), uid: id, gid: id };
-        let ranges = || {
-            vec![Owned { first: OF_ALICE, uid: Some(ALICE) }, Owned { first: OF_DOCKER, uid: Some(998) }]
-        };
+        let ranges =
+            || vec![Owned { first: OF_ALICE, uid: Some(ALICE) }, Owned { first: OF_DOCKER, uid: Some(998) }];
         Machine {
             people: 1000..=60_000,
             groups_of_people: 1000..=60_000,
             stable: (ENGINE, ENGINE),
+            strangers: STRANGERS,
             uids: ranges(),
             gids: ranges(),
             accounts: vec![account("alice", ALICE), account("bob", 1001), account("docker", 998)],
@@ -148,7 +162,7 @@ mod tests {
     }
 
     fn stored(first: u32, process: Option<u32>, same: Option<u32>) -> Stored {
-        Stored { first, process, same }
+        Stored { first, process, same, strangers: STRANGERS }
     }
 
     /// The table: whom the source belongs to (user, group), and where users and groups are on disk then.
@@ -192,7 +206,7 @@ mod tests {
 
     #[test]
     fn with_one_range_for_all_it_is_the_stable_one() {
-        let machine = machine().with_one_range();
+        let machine = machine().with_one_range(ENGINE, ENGINE);
         let expected = (stored(ENGINE, Some(ALICE), None), stored(ENGINE, Some(ALICE), None));
         assert_eq!(decide(&machine, (ALICE, ALICE)), expected);
         let range = stored(ENGINE, None, None);

@@ -110,7 +110,11 @@ pub(crate) fn choose(asked: &Asked<'_>, warnings: &mut Vec<String>) -> Result<Ch
 }
 
 fn lease(auto: &Auto) -> Choice {
-    Choice::Lease(Template { size: auto.size.unwrap_or(SLOT), uids: auto.uids.clone(), gids: auto.gids.clone() })
+    Choice::Lease(Template {
+        size: auto.size.unwrap_or(SLOT),
+        uids: auto.uids.clone(),
+        gids: auto.gids.clone(),
+    })
 }
 
 /// Docker's refusals: what belongs to the host's user namespace cannot be had from another, and Docker's users know
@@ -226,10 +230,7 @@ mod tests {
     fn privileged_is_the_host_s_with_a_word_about_it() {
         let mut warnings = Vec::new();
         let privileged = Asked { privileged: true, ..asked("") };
-        assert_eq!(
-            choose(&privileged, &mut warnings).unwrap(),
-            Choice::Settled(crate::users::Users::Host)
-        );
+        assert_eq!(choose(&privileged, &mut warnings).unwrap(), Choice::Settled(crate::users::Users::Host));
         assert_eq!(warnings.len(), 1);
         assert_eq!(template(&Asked { privileged: true, ..asked("auto") }).size, SLOT);
     }

@@ -100,7 +100,9 @@ impl Engine {
             host.userns_mode = Some(format!("container:{}", other.id));
             let users = match other.users {
                 Users::Host => Users::Host,
-                Users::Own(mappings) | Users::Shared(mappings) => Users::OfContainer { id: other.id, mappings },
+                Users::Own(mappings) | Users::Shared(mappings) => {
+                    Users::OfContainer { id: other.id, mappings }
+                }
                 shared @ Users::OfContainer { .. } => shared,
             };
             return Ok(Decided { choice: Choice::Settled(users), config, etc });

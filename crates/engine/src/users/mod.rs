@@ -44,7 +44,9 @@ impl Users {
     pub fn mappings(&self) -> Option<&IdMappings> {
         match self {
             Users::Host => None,
-            Users::Own(mappings) | Users::Shared(mappings) | Users::OfContainer { mappings, .. } => Some(mappings),
+            Users::Own(mappings) | Users::Shared(mappings) | Users::OfContainer { mappings, .. } => {
+                Some(mappings)
+            }
         }
     }
 

@@ -86,7 +86,9 @@ impl Pool {
             match std::os::unix::fs::symlink(root, &link) {
                 Ok(()) => return Ok(Some(block)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).doing(|| format!("take a block of IDs: make {}", link.display())),
+                Err(error) => {
+                    return Err(error).doing(|| format!("take a block of IDs: make {}", link.display()));
+                }
             }
             // Ours already: its own record of that was lost, or another process of ours is about to write it.
             if std::fs::read_link(&link).is_ok_and(|owner| owner == root) {
@@ -170,8 +172,7 @@ pub(crate) fn next_free(
     let after = sorted.iter().map(|block| Block { first: block.first.max(last.saturating_add(1)), ..*block });
     for block in after.chain(sorted.iter().copied()) {
         let mut from = block.first;
-        loop {
-            let Some(start) = from.div_ceil(SLOT).checked_mul(SLOT) else { break };
+        while let Some(start) = from.div_ceil(SLOT).checked_mul(SLOT) {
             let Some(end) = start.checked_add(size).filter(|end| *end <= block.end) else { break };
             if let Some(next) = taken.overlap(start, end) {
                 from = next;
@@ -224,9 +225,8 @@ mod tests {
     fn each_engine_has_blocks_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let pool = Pool { first: 524_288, last: 524_288 + 300 * SLOT - 1 };
-        let take = |root: &str, known: &[Block]| {
-            pool.take_block_in(folder.path(), Path::new(root), known).unwrap()
-        };
+        let take =
+            |root: &str, known: &[Block]| pool.take_block_in(folder.path(), Path::new(root), known).unwrap();
         let (one, two) = (take("/one", &[]).unwrap(), take("/two", &[]).unwrap());
         assert!(one.end <= two.first);
         assert_eq!(two.end, 524_288 + 300 * SLOT, "the last block is as large as the pool allows");

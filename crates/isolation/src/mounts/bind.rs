@@ -71,7 +71,10 @@ impl<'a> Binder<'a> {
         if bind.reown {
             let (Some(uid), Some(gid)) = owner.unwrap_or_default() else {
                 let user = self.program.uid;
-                return Err(Error::new(STEP, format!("cannot give {path} to user {user}: it has no ID on disk")));
+                return Err(Error::new(
+                    STEP,
+                    format!("cannot give {path} to user {user}: it has no ID on disk"),
+                ));
             };
             source::reown(path, (uid, gid))?;
         }
@@ -194,7 +197,9 @@ impl<'a> Binder<'a> {
         };
         let mapped = self.user.mappings().is_some_and(|all| {
             let among = |lines: &[crate::namespaces::user::IdMap], id: u32| {
-                lines.iter().any(|line| id.checked_sub(line.outside).is_some_and(|offset| offset < line.count))
+                lines
+                    .iter()
+                    .any(|line| id.checked_sub(line.outside).is_some_and(|offset| offset < line.count))
             };
             among(&all.uids, stat.st_uid) && among(&all.gids, stat.st_gid)
         });

@@ -46,6 +46,10 @@ pub struct Stored {
     pub process: Option<u32>,
     /// An ID that is the same inside and on disk.
     pub same: Option<u32>,
+    /// The first of [`RANGE`] IDs that no process has: what all others below [`RANGE`] on disk are to the kernel, the
+    /// host's root among them. So they are nobody's inside, but their "other" bits count for writing too, which the
+    /// kernel refuses for IDs without a line. 0: they have none.
+    pub strangers: u32,
 }
 
 /// `count` container IDs from `inside` on are those from `disk` on.
@@ -71,7 +75,7 @@ pub enum Inside {
 impl Stored {
     /// A whole range, without exceptions.
     pub fn range(first: u32) -> Stored {
-        Stored { first, process: None, same: None }
+        Stored { first, process: None, same: None, strangers: 0 }
     }
 
     /// What the program's own ID is on disk.
@@ -142,10 +146,15 @@ impl BindIds {
             joined
         };
         let stored = matches!(self, BindIds::Stored { .. });
-        Some(IdMappings {
+        let mut mappings = IdMappings {
             uids: join(&uids, container.map(|all| &all.uids), stored),
             gids: join(&gids, container.map(|all| &all.gids), stored),
-        })
+        };
+        if let (BindIds::Stored { uids: of_users, gids: of_groups }, Some(_)) = (self, container) {
+            mappings.uids.extend(strangers(&uids, of_users.strangers));
+            mappings.gids.extend(strangers(&gids, of_groups.strangers));
+        }
+        Some(mappings)
     }
 }
 
@@ -173,6 +182,26 @@ fn join(lines: &[Line], container: &[IdMap]) -> Vec<IdMap> {
         }
     }
     joined
+}
+
+/// The IDs below [`RANGE`] that no line names on disk, as those from `first` on.
+fn strangers(lines: &[Line], first: u32) -> Vec<IdMap> {
+    if first == 0 {
+        return Vec::new();
+    }
+    let mut named: Vec<(u32, u32)> =
+        lines.iter().map(|line| (line.disk, line.disk.saturating_add(line.count))).collect();
+    named.sort_unstable();
+    let mut unnamed = Vec::new();
+    let mut from = 0;
+    for (start, end) in named.into_iter().chain([(RANGE, RANGE)]) {
+        let start = start.min(RANGE);
+        if start > from {
+            unnamed.push(IdMap { inside: from, outside: first.saturating_add(from), count: start - from });
+        }
+        from = from.max(end);
+    }
+    unnamed
 }
 
 /// The IDs from [`RANGE`] on that no line uses on either side, as themselves.
@@ -239,6 +268,17 @@ mod tests {
     }
 
     #[test]
+    fn strangers_are_somebody_but_nobody_inside() {
+        let stored = Stored { process: Some(1000), strangers: 600_000, ..Stored::range(S) };
+        let ids = BindIds::Stored { uids: stored, gids: stored };
+        let all = ids.mappings(&container(), (0, 0)).unwrap();
+        assert_eq!(all.outside(0, 0), Some((600_000, 600_000)));
+        assert_eq!(all.outside(999, 1001), Some((600_999, 601_001)));
+        assert_eq!(all.outside(1000, 65_535), Some((C, 665_535)));
+        assert_eq!(all.outside(65_536, 0), None);
+    }
+
+    #[test]
     fn a_range_at_the_host_s_root_maps_nothing() {
         let ids = BindIds::Stored { uids: Stored::range(0), gids: Stored::range(0) };
         assert_eq!(ids.mappings(&container(), (0, 0)), Some(IdMappings::default()));
@@ -272,20 +312,24 @@ mod tests {
     }
 
     proptest! {
-        /// The kernel refuses mappings whose lines overlap; and nothing ever reaches the host's root.
+        /// The kernel refuses mappings whose lines overlap.
         #[test]
         fn mappings_are_always_ones_that_the_kernel_takes(
             first in 1u32.., process in 0u32..200_000, on_disk in proptest::option::of(1u32..300_000),
             same in proptest::option::of(1u32..300_000), own in any::<bool>(),
+            strangers in prop_oneof![Just(0u32), Just(700_000)],
         ) {
-            let stored = Stored { first, process: on_disk, same };
+            let stored = Stored { first, process: on_disk, same, strangers };
             let user = if own { container() } else { UserNamespace::Host };
             let ids = BindIds::Stored { uids: stored, gids: stored };
             let all = ids.mappings(&user, (process, process)).unwrap();
             prop_assert!(all.uids.len() <= 340);
             prop_assert!(disjoint(all.uids.iter().map(|line| (line.inside, line.count)).collect()));
             prop_assert!(disjoint(all.uids.iter().map(|line| (line.outside, line.count)).collect()));
-            prop_assert_eq!(all.outside(0, 0), None);
+            // The host's root is nobody's of the container.
+            if let Some((uid, _)) = all.outside(0, 0) {
+                prop_assert!(own && uid == strangers && strangers != 0);
+            }
         }
     }
 }

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use crate::cgroups;
 use crate::devices::{self, Device};
 use crate::error::{Error, Result, Step};
+use crate::namespaces::Namespaces;
 use crate::namespaces::mnt::Propagation;
-use crate::namespaces::user::UserNamespace;
 use crate::plan::Handle;
 use crate::rootfs::{self, Layer};
 use crate::users::User;
@@ -127,16 +127,26 @@ impl Attributes {
     }
 }
 
+/// The container that mounts are prepared for, as its supervisor knows it.
+pub(crate) struct Newborn<'a> {
+    pub(crate) namespaces: &'a Namespaces,
+    /// Its user namespace, if it has one.
+    pub(crate) mapping: Option<BorrowedFd<'a>>,
+    pub(crate) cgroup: &'a cgroups::Created,
+    /// Opens its network namespace.
+    pub(crate) net: &'a dyn Fn() -> Result<OwnedFd>,
+}
+
 /// In the supervisor: makes the mounts that it can make, in the plan's order, for the program's user. Gives them, and
 /// what the user should know.
 pub(crate) fn prepare(
     mounts: &[Mount],
     handles: &[OwnedFd],
-    user: &UserNamespace,
-    mapping: Option<BorrowedFd<'_>>,
+    container: &Newborn<'_>,
     program: &User,
-    cgroup: &cgroups::Created,
 ) -> Result<(Vec<OwnedFd>, Vec<String>)> {
+    let Newborn { namespaces, mapping, cgroup, .. } = container;
+    let (user, mapping) = (&namespaces.user, *mapping);
     let mut prepared = Vec::new();
     let mut binder = bind::Binder::new(user, program);
     for mount in mounts {
@@ -153,6 +163,9 @@ pub(crate) fn prepare(
             }
             Source::Devices(extra) => prepared.push(devices::prepare(extra, user)?),
             Source::Cgroup => prepared.extend(cgroup.clones()?),
+            Source::Sysfs if namespaces.needs_sysfs() => {
+                prepared.push(pseudo::sysfs_of((container.net)()?.as_fd(), mount.attributes)?);
+            }
             Source::Proc | Source::Sysfs | Source::Mqueue | Source::Devpts | Source::Tmpfs { .. } => {}
         }
     }
@@ -164,7 +177,7 @@ pub(crate) fn attach_all(
     mounts: &[Mount],
     root: BorrowedFd<'_>,
     prepared: &mut impl Iterator<Item = OwnedFd>,
-    user: &UserNamespace,
+    namespaces: &Namespaces,
     cgroup: &cgroups::Created,
 ) -> Result<()> {
     let mut next = || prepared.next().ok_or_else(|| Error::new(STEP, "a prepared mount did not arrive"));
@@ -188,6 +201,9 @@ pub(crate) fn attach_all(
                 }
                 attach(&made, &place, target)?;
             }
+            Source::Sysfs if namespaces.needs_sysfs() => {
+                attach(&next()?, &target::find_exact(root, target)?, target)?;
+            }
             Source::Cgroup => cgroup.attach(root, target, mount.attributes, &mut next)?,
             Source::Tmpfs { options, copy_up } => {
                 let place = target::find(root, target, target::Kind::Folder)?;
@@ -198,7 +214,7 @@ pub(crate) fn attach_all(
                 attach(&made, &place, target)?;
             }
             kernel_s => {
-                let made = pseudo::make(kernel_s, mount.attributes, user)?;
+                let made = pseudo::make(kernel_s, mount.attributes, &namespaces.user)?;
                 let place = target::find_exact(root, target)?;
                 attach(&made, &place, target)?;
             }

@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
-    fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+    fsmount, fsopen,
 };
 
 use super::{Attributes, STEP, Source};
 use crate::error::{Error, Result, Step};
+use crate::namespaces::net;
 use crate::namespaces::user::UserNamespace;
 
 /// The group `tty` in every distribution; pseudo-terminals belong to it so that write(1) works.
@@ -32,6 +33,18 @@ pub(crate) fn make(source: &Source, attributes: Attributes, user: &UserNamespace
         }
         _ => Err(Error::new(STEP, "this source is not one of the kernel's own file systems")),
     }
+}
+
+/// In the supervisor: a sysfs that shows the network namespace `net`. The process is in that for the moment of the mount.
+pub(crate) fn sysfs_of(net: BorrowedFd<'_>, attributes: Attributes) -> Result<OwnedFd> {
+    let own = std::fs::File::open("/proc/self/ns/net").step(STEP, || "open our own network namespace")?;
+    bulkhead_sys::namespaces::join(net, net::FLAG).step(STEP, || "join the container's network")?;
+    let made = mount("sysfs", &[], attributes);
+    if bulkhead_sys::namespaces::join(own.as_fd(), net::FLAG).is_err() {
+        // Going on in a container's network would take its links for the host's.
+        bulkhead_sys::process::exit_now(125);
+    }
+    made
 }
 
 /// tmpfs with options as tmpfs(5) has them.

@@ -5,8 +5,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Uid, chownat, fchown, fstat, openat, renameat_with,
-    unlinkat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Uid, chownat, fchown, fstat, openat,
+    renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -106,7 +106,9 @@ pub(super) fn reown(path: &str, owner: (u32, u32)) -> Result<()> {
     };
     give().map_err(|error| {
         let why = match error {
-            Errno::MLINK => "it holds a file of somebody else's that has other names elsewhere (hard links)".into(),
+            Errno::MLINK => {
+                "it holds a file of somebody else's that has other names elsewhere (hard links)".into()
+            }
             Errno::NAMETOOLONG => format!("it is deeper than {DEEPEST} folders"),
             error => crate::error::describe(&error.into()),
         };
@@ -195,7 +197,8 @@ mod tests {
         make_missing(wanted.to_str().unwrap(), None).unwrap();
         assert!(wanted.is_dir());
         make_missing(wanted.to_str().unwrap(), None).unwrap();
-        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
         assert_eq!(names, ["a"], "nothing else is left");
         let file = folder.path().join("file");
         std::fs::write(&file, "x").unwrap();

@@ -79,6 +79,14 @@ impl Namespaces {
         flags.unsigned_abs().into()
     }
 
+    /// Whether the child could not mount a sysfs by itself: in a user namespace of its own it may only where one is
+    /// mounted that hides nothing, and the mounts of another container, which it begins with, hide something.
+    pub(crate) fn needs_sysfs(&self) -> bool {
+        self.user != user::UserNamespace::Host
+            && self.net == net::NetNamespace::New
+            && self.mnt.copy_of.is_some()
+    }
+
     fn table(&self) -> [(Membership, i32); 5] {
         [
             (self.user.membership(), user::FLAG),

@@ -167,7 +167,8 @@ pub(crate) fn of_process(pid: i32) -> Result<OwnedFd> {
 /// A user namespace with this mapping that no container lives in: what a mount with a mapping of its own takes.
 pub(crate) fn for_mounts(mappings: &IdMappings) -> Result<OwnedFd> {
     use bulkhead_sys::process::{CloneArgs, Cloned, clone3};
-    let (ours, theirs) = bulkhead_sys::channel::pair().step("user namespace", || "make a socket to a child")?;
+    let (ours, theirs) =
+        bulkhead_sys::channel::pair().step("user namespace", || "make a socket to a child")?;
     let args = CloneArgs { namespaces: FLAG.unsigned_abs().into(), ..CloneArgs::default() };
     match clone3(&args).step("user namespace", || "make a user namespace for a mount")? {
         // The child only holds the namespace, until the other end closes: below, or with its parent's death.

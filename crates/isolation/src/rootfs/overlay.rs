@@ -116,8 +116,8 @@ fn from_many_names(parts: &Parts, place: &str) -> Result<OwnedFd> {
     if let Some((upper, work)) = &parts.writable {
         options += &format!(",upperdir={},workdir={}", name(upper), name(work));
     }
-    let options = CString::new(options)
-        .map_err(|_| Error::new(STEP, "an option of the overlay holds a zero byte"))?;
+    let options =
+        CString::new(options).map_err(|_| Error::new(STEP, "an option of the overlay holds a zero byte"))?;
     rustix::mount::mount("overlay", place, "overlay", MountFlags::empty(), options.as_c_str())
         .step(STEP, || format!("mount the image's {} layers as an overlay", parts.lower.len()))?;
     open_tree(CWD, place, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
