@@ -57,19 +57,19 @@ prints 'wait' 137 bulkhead wait killed
 prints 'is not told as that' 'false' bulkhead inspect -f '{{.State.OOMKilled}}' killed
 ends 'rm' 0 bulkhead rm oom killed
 
-# Devices: only the program that is attached to the group stands between root and the node.
+# Devices: in the host's user namespace, only the program that is attached to the group stands between root and the node.
 node='mknod /tmp/kmsg c 1 11 && dd if=/dev/null of=/tmp/kmsg'
 disk='mknod /tmp/disk b '$(tr : ' ' </sys/block/vda/dev)' && head -c1 /tmp/disk | wc -c'
 prints 'standard devices work' '4 4' inside 'echo x >/dev/null; echo $(head -c4 /dev/zero | wc -c; head -c4 /dev/urandom | wc -c)'
-ends 'a node of the kernel log may be made, not opened' 1 inside "$node"
+ends 'a node of the kernel log may be made, not opened' 1 inside --userns=host "$node"
 has 'since that is not permitted' 'Operation not permitted' "$said"
-said=$(inside "$disk" 2>&1)
+said=$(inside --userns=host "$disk" 2>&1)
 has 'nor a disk' 'Operation not permitted' "$said"
-ends 'with --privileged it may' 0 inside --privileged "$node"
-prints 'a disk too' 1 inside --privileged "$disk"
-ends 'with --device it may' 0 run --device /dev/kmsg busybox sh -c "$node"
-ends 'with a rule it may' 0 run --device-cgroup-rule 'c 1:11 rwm' busybox sh -c "$node"
-ends 'with a rule for reading alone it may not be written' 1 run --device-cgroup-rule 'c 1:11 r' busybox sh -c "$node"
+ends 'with --privileged it may' 0 inside --privileged --userns=host "$node"
+prints 'a disk too' 1 inside --privileged --userns=host "$disk"
+ends 'with --device it may' 0 run --userns=host --device /dev/kmsg busybox sh -c "$node"
+ends 'with a rule it may' 0 run --userns=host --device-cgroup-rule 'c 1:11 rwm' busybox sh -c "$node"
+ends 'with a rule for reading alone it may not be written' 1 run --userns=host --device-cgroup-rule 'c 1:11 r' busybox sh -c "$node"
 
 # A container that stays.
 ends 'run -d' 0 bulkhead run -d --name c1 busybox sleep 1000

@@ -26,8 +26,13 @@ fn a_neighbour_cannot_be_signalled() {
     let refused = host.bulkhead(["run", "--rm", "busybox", "kill", "-9", &pid]).run();
     refused.ends_with(1).says("no such process");
     assert_eq!(host.inspect(&id, "{{.State.Running}}"), "true");
-    // With the host's PID namespace the same works.
-    host.bulkhead(["run", "--rm", "--pid=host", "busybox", "kill", "-9", &pid]).run().succeeds();
+    // With the host's PID namespace it is seen, and belongs to somebody else.
+    let joined = ["run", "--rm", "--pid=host"];
+    let kill = ["busybox", "kill", "-9", &pid];
+    let refused = host.bulkhead(joined.into_iter().chain(kill)).run();
+    refused.ends_with(1).says("not permitted");
+    // As the host's root the same works.
+    host.bulkhead(joined.into_iter().chain(["--userns=host"]).chain(kill)).run().succeeds();
     host.bulkhead(["wait", &id]).prints("137");
     host.finish();
 }

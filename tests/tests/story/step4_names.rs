@@ -63,8 +63,10 @@ fn a_changed_hostname_changes_nothing_outside() {
     let allowed = ["run", "--rm", "--cap-add", "SYS_ADMIN"];
     host.bulkhead(allowed.into_iter().chain(change)).prints("changed");
     host.sh("hostname").prints(&before);
-    // Whoever shares the host's UTS namespace does change it.
-    host.bulkhead(allowed.into_iter().chain(["--uts=host"]).chain(change)).prints("changed");
+    // Whoever shares the host's UTS namespace does change it, if it is the host's root.
+    let refused = host.bulkhead(allowed.into_iter().chain(["--uts=host"]).chain(change)).run();
+    assert_ne!(refused.code(), 0, "{refused}");
+    host.bulkhead(allowed.into_iter().chain(["--uts=host", "--userns=host"]).chain(change)).prints("changed");
     host.sh("hostname").prints("changed");
     host.finish_clean();
 }

@@ -32,6 +32,7 @@ fn mounts_go_in_and_out_only_where_propagation_says_so() {
             "--name",
             "maker",
             "--cap-add=SYS_ADMIN",
+            "--userns=host",
             "-v",
             &volume,
             "busybox",
@@ -50,6 +51,9 @@ fn mounts_go_in_and_out_only_where_propagation_says_so() {
     start(":rshared");
     host.sh(outside).prints("1");
     host.bulkhead(["rm", "-f", "maker"]).prints("maker");
+    // A container with a user namespace of its own mounts nothing on the host.
+    let shared = ["run", "--rm", "-v", "/tmp/shared:/s:rshared", "busybox", "true"];
+    host.bulkhead(shared).fails(125, "rshared");
     host.sh("umount /tmp/shared/in; umount /tmp/shared").prints("");
     host.finish_clean();
 }
@@ -57,7 +61,8 @@ fn mounts_go_in_and_out_only_where_propagation_says_so() {
 #[test]
 fn bind_mounts() {
     let host = Host::new("step6-bind").with_busybox();
-    host.sh("mkdir /tmp/src && echo from host > /tmp/src/file").prints("");
+    // A folder of an ordinary user's, as most are.
+    host.sh("mkdir /tmp/src && echo from host > /tmp/src/file && chown -R 1000:1000 /tmp/src").prints("");
     let sh = |flags: &[&str], script: &str| {
         let run = ["run", "--rm"].into_iter().chain(flags.iter().copied());
         host.bulkhead(run.chain(["busybox", "sh", "-c", script]))

@@ -9,6 +9,7 @@ use bulkhead_isolation::Handle;
 use bulkhead_isolation::mounts::bind::Bind;
 use bulkhead_isolation::mounts::ids::{BindIds, Stored};
 use bulkhead_isolation::mounts::{Attributes, Mount, Source};
+use bulkhead_isolation::namespaces::mnt::Propagation;
 use bulkhead_isolation::namespaces::user::IdMap;
 
 use super::binds::{self, Wanted};
@@ -145,6 +146,7 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
             };
             // Who asks for no mapping knows what that means.
             let warn = wanted.ids.mapping == Mapping::Usual;
+            refuse_shared(container, wanted)?;
             let bind = Bind { create: *create, reown, warn, ..Bind::of(path.clone(), *recursive, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
         }
@@ -169,6 +171,23 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
         }
         binds::Source::Tmpfs { options } => tmpfs(wanted, options)?,
     })
+}
+
+/// Mounts of a container that is not the host's root to the kernel must not appear on the host.
+fn refuse_shared(container: &Container, wanted: &Wanted) -> Result<()> {
+    match wanted.propagation {
+        Some(shared @ (Propagation::Shared | Propagation::RecursiveShared))
+            if container.users != Users::Host =>
+        {
+            Err(Error::Invalid(format!(
+                "the mount at {} cannot be {}: what a container with a user namespace of its own mounts there would appear \
+                 on the host (use rslave, or --userns=host)",
+                wanted.target,
+                shared.word()
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The mapping that a source of the host gets if nobody asks for another.
