@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One table: our times beside those of the engines that are installed, measured alternately on one host.
+# Tables: what a user namespace costs, and our times beside those of the engines that are installed, measured alternately
+# on one host.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bulkhead=$(scripts/build.sh --path)
@@ -8,4 +9,5 @@ if [[ $(id -u) -ne 0 ]]; then
     runner="CARGO_TARGET_$(rustc --print host-tuple | tr 'a-z-' 'A-Z_')_RUNNER"
     export "$runner=sudo -E"
 fi
+cargo bench -p bulkhead-tests --bench user_namespaces
 exec cargo bench -p bulkhead-tests --bench compare -- "$@"

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use bulkhead_tests::measure::{alternately, median, print_row};
 use bulkhead_tests::{Host, wait};
 
 /// An engine with Docker's command line, and how much memory of its own to count.
@@ -50,11 +51,6 @@ fn start(host: &Host, engine: &Engine) -> bool {
     up.code() == 0
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// Runs what `script` makes of each engine's command alternately, `rounds` times, and prints the medians.
 fn row(
     host: &Host,
@@ -64,31 +60,8 @@ fn row(
     pause: f64,
     script: impl Fn(&Engine) -> String,
 ) {
-    let mut figures = vec![Vec::new(); engines.len()];
-    for round in 0..=rounds {
-        for (engine, figures) in engines.iter().zip(&mut figures) {
-            let measured = host
-                .sh(&format!("/run/host/test-host time {pause} -- {}", script(engine)))
-                .timeout(300)
-                .run();
-            let took: f64 = measured.succeeds().stdout().trim().parse().unwrap();
-            // The first warms caches.
-            if round > 0 {
-                figures.push(took / 1000.0);
-            }
-        }
-    }
-    print_row(what, &figures.into_iter().map(median).collect::<Vec<_>>(), "ms");
-}
-
-fn print_row(what: &str, figures: &[f64], unit: &str) {
-    print!("{what:<44}");
-    let ours = figures.first().copied().unwrap_or(f64::NAN);
-    for figure in figures {
-        print!("{:>12}", format!("{figure:.2} {unit}"));
-        print!("{:>9}", format!("×{:.1}", figure / ours));
-    }
-    println!();
+    let commands: Vec<String> = engines.iter().map(|engine| script(engine)).collect();
+    print_row(what, &alternately(host, &commands, rounds, pause), "ms");
 }
 
 fn main() {

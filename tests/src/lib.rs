@@ -25,6 +25,7 @@ pub mod command;
 pub mod host;
 pub mod images;
 pub mod leftovers;
+pub mod measure;
 pub mod pty;
 pub mod skip;
 pub mod vm;

@@ -76,6 +76,7 @@ impl Run {
         context.lap("started", context.started.elapsed().as_micros());
         if self.detach {
             println!("{}", container.id);
+            checkpoint_aside(context, &engine);
             return Ok(0);
         }
         let raw = if self.flags.tty && wanted.stdin { Raw::make(rustix::stdio::stdin())? } else { None };

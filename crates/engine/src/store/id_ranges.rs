@@ -125,7 +125,7 @@ pub(crate) fn free(transaction: &Transaction<'_>, container: &str) -> Result<()>
     transaction
         .prepare_cached(
             "DELETE FROM id_ranges WHERE container = ?1 AND released
-             AND NOT EXISTS (SELECT 1 FROM containers WHERE users_of = ?1)",
+             AND NOT EXISTS (SELECT 1 FROM containers WHERE users_of = ?1 AND users_of != '')",
         )?
         .execute([container])?;
     Ok(())

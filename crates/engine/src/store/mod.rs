@@ -36,6 +36,7 @@ CREATE TABLE containers (
   config TEXT NOT NULL, auto_remove INTEGER NOT NULL, creator TEXT NOT NULL,
   users TEXT NOT NULL, users_of TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX containers_of_image ON containers (image);
+CREATE INDEX containers_auto_removed ON containers (id, creator) WHERE auto_remove;
 CREATE INDEX containers_of_users ON containers (users_of) WHERE users_of != '';
 CREATE TABLE image_uses (
   image TEXT NOT NULL REFERENCES images(id),
@@ -68,6 +69,7 @@ ALTER TABLE images ADD COLUMN highest TEXT;
 ALTER TABLE containers ADD COLUMN users TEXT NOT NULL DEFAULT '\"Host\"';
 ALTER TABLE containers ADD COLUMN users_of TEXT NOT NULL DEFAULT '';
 ALTER TABLE volumes ADD COLUMN first_id INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX containers_auto_removed ON containers (id, creator) WHERE auto_remove;
 CREATE INDEX containers_of_users ON containers (users_of) WHERE users_of != '';
 CREATE TABLE image_uses (
   image TEXT NOT NULL REFERENCES images(id),
@@ -176,11 +178,12 @@ impl Store {
         &self.connection
     }
 
-    /// Whether so much is in the log of changes that it should be moved into the database ([`checkpoint`](Self::checkpoint)).
+    /// Whether so much is in the log of changes that it should be moved into the database
+    /// ([`checkpoint`](Self::checkpoint)): whoever opens the database alone reads all of the log.
     pub fn wants_checkpoint(&self) -> bool {
         let mut log = self.path.clone().into_os_string();
         log.push("-wal");
-        std::fs::metadata(log).is_ok_and(|log| log.len() > 4 * 1024 * 1024)
+        std::fs::metadata(log).is_ok_and(|log| log.len() > 1024 * 1024)
     }
 
     /// Moves the log of changes into the database. Waits for the disk: for where nobody waits for it.
