@@ -68,6 +68,8 @@ pub fn bring(
     wire: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>,
     trace: &mut Trace,
 ) -> Result<Born> {
+    // Looked at before the clone: the child, in its own user namespace, would see that one.
+    namespaces::user::nested();
     namespaces::time::prepare(plan.namespaces.time)?;
     let cgroup = Created::create(&plan.cgroup)?;
     trace.lap("control group");

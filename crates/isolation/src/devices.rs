@@ -8,14 +8,16 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, makedev, mkdirat, mknodat, openat, symlinkat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, makedev, mkdirat, mknodat, openat,
+    symlinkat,
 };
 use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, Step};
 use crate::mounts::{Attributes, pseudo};
-use crate::namespaces::user::UserNamespace;
+use crate::namespaces::user::{UserNamespace, nested};
 
 const STEP: &str = "devices";
 
@@ -55,8 +57,9 @@ const LINKS: [(&str, &str); 6] = [
 
 const FOLDERS: [&str; 3] = ["pts", "shm", "mqueue"];
 
-/// In the supervisor: /dev as a detached mount.
-pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<OwnedFd> {
+/// In the supervisor: /dev as a detached mount. In a container it has empty files in the place of nodes, and the
+/// container's own nodes follow as mounts, to be attached over them ([`nodes_to_attach`]).
+pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<Vec<OwnedFd>> {
     let attributes = Attributes { nosuid: true, ..Attributes::default() };
     let dev = pseudo::mount("tmpfs", &[("mode", "0755"), ("size", "64m")], attributes)?;
     let root = user.outside(0, 0)?;
@@ -85,7 +88,29 @@ pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<OwnedFd>
         }
         own(&dev, "", root)?;
     }
-    Ok(dev)
+    let mut made = vec![dev];
+    for path in nodes_to_attach(extra) {
+        let source = format!("/dev/{path}");
+        made.push(
+            open_tree(CWD, &source, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+                .step(STEP, || format!("bind our own {source}"))?,
+        );
+    }
+    Ok(made)
+}
+
+/// Where an engine in a container attaches nodes that it cannot make: paths below /dev.
+pub(crate) fn nodes_to_attach(extra: &[Device]) -> Vec<&str> {
+    if !nested() {
+        return Vec::new();
+    }
+    let mut all: Vec<&str> = STANDARD.iter().map(|(name, _, _)| *name).collect();
+    for path in extra.iter().filter_map(|device| device.path.strip_prefix("/dev/")) {
+        if !all.contains(&path) {
+            all.push(path);
+        }
+    }
+    all
 }
 
 fn node(
@@ -96,6 +121,12 @@ fn node(
     mode: u32,
     owner: (u32, u32),
 ) -> Result<()> {
+    if nested() {
+        return match mknodat(folder, name, FileType::RegularFile, Mode::from_raw_mode(0), 0) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error).step(STEP, || format!("make the place of /dev/{name}")),
+        };
+    }
     match mknodat(folder, name, kind, Mode::from_raw_mode(mode), makedev(major, minor)) {
         Ok(()) => {}
         // A device asked for in place of a standard one, e.g. --device /dev/zero:/dev/null.

@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod logs;
+mod nested;
 mod privileges;
 mod proc_and_sys;
 mod regressions;

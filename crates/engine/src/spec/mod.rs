@@ -122,7 +122,12 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
         mounts,
         masked_paths: security.masked_paths,
         readonly_paths: security.readonly_paths,
-        cgroup: Cgroup { path: format!("/{}/{}", parent.trim_matches('/'), container.id), resources },
+        cgroup: Cgroup {
+            path: format!("/{}/{}", parent.trim_matches('/'), container.id),
+            resources,
+            // Privileged within its own user namespace, it can have groups (and an engine) of its own.
+            delegate: (security.privileged && container.users != Users::Host).then(|| container.users.root()),
+        },
         process,
     };
     Ok((plan, warnings))

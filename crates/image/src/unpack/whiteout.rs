@@ -1,4 +1,4 @@
-//! Removals, in overlayfs's form: a character device 0/0 hides a name, `trusted.overlay.opaque=y` hides what lower
+//! Removals, in overlayfs's form: a character device 0/0 hides a name, an attribute `overlay.opaque=y` hides what lower
 //! layers have in a directory (kernel documentation, `filesystems/overlayfs.rst`, "whiteouts and opaque directories").
 
 use std::os::fd::AsFd;
@@ -10,8 +10,6 @@ use super::failed;
 use super::tree::Parent;
 use crate::Result;
 
-const OPAQUE: &str = "trusted.overlay.opaque";
-
 /// Whether a file is overlayfs's mark of a removal.
 pub(super) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == makedev(0, 0)
@@ -19,8 +17,13 @@ pub(super) fn is_whiteout(stat: &Stat) -> bool {
 
 /// Marks an open directory opaque.
 pub(super) fn make_opaque(directory: impl AsFd, name: &[u8]) -> Result<()> {
-    rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
-        .map_err(|e| failed("mark as opaque the directory", name, e))
+    rustix::fs::fsetxattr(
+        directory,
+        bulkhead_isolation::rootfs::opaque_attribute(),
+        b"y",
+        XattrFlags::empty(),
+    )
+    .map_err(|e| failed("mark as opaque the directory", name, e))
 }
 
 /// Marks the directory `name` in `parent` opaque; an empty name is the parent itself.

@@ -39,6 +39,8 @@ pub struct Cgroup {
     pub path: String,
     /// The limits.
     pub resources: Resources,
+    /// Whose the group becomes, as the host knows them, if the container is to manage groups below its own.
+    pub delegate: Option<(u32, u32)>,
 }
 
 /// A group that exists, opened. It is not removed when this is dropped.
@@ -68,6 +70,14 @@ impl Created {
             Layout::V2(mount) => v2::create(mount, cgroup)
                 .map(|(group, warnings)| Created { version: Version::V2(group), warnings }),
         };
+        let made = made.and_then(|made| {
+            match (cgroup.delegate, &made.version) {
+                (None, _) => {}
+                (Some(owner), Version::V1(groups)) => v1::delegate(groups, owner)?,
+                (Some(owner), Version::V2(group)) => v2::delegate(group, owner)?,
+            }
+            Ok(made)
+        });
         made.inspect_err(|_| {
             // The first error is the one to tell; what is not removed now, `remove` finds again.
             let _ = remove(&cgroup.path);
@@ -260,6 +270,14 @@ fn folders(path: &str) -> Result<Vec<PathBuf>> {
         }
         Layout::V2(mount) => vec![below(&mount, path)],
     })
+}
+
+/// Gives a group's folder or file away; one that this kernel does not have needs no owner.
+fn own(path: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+    match std::os::unix::fs::chown(path, Some(uid), Some(gid)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.step(STEP, || format!("give {} to the container's root", path.display())),
+    }
 }
 
 pub(crate) fn below(mount: &Path, path: &str) -> PathBuf {

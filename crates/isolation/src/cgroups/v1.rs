@@ -10,6 +10,7 @@ use super::layout::Hierarchy;
 use super::resources::{Resources, ThrottleKind};
 use super::{Cgroup, STEP, below};
 use crate::error::{Error, Result, Step};
+use crate::namespaces::user::nested;
 
 /// The container's folder in one hierarchy.
 #[derive(Debug)]
@@ -104,6 +105,16 @@ fn make_parents(hierarchy: &Hierarchy, path: &str) -> Result<()> {
             }
             let pass_on = current.join("cgroup.clone_children");
             std::fs::write(&pass_on, "1").step(STEP, || format!("write {}", pass_on.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a container's root manage groups below its own: the folders, and the files that processes are moved by.
+pub(super) fn delegate(groups: &[Group], owner: (u32, u32)) -> Result<()> {
+    for group in groups {
+        for file in ["", "tasks", "cgroup.procs"] {
+            super::own(&group.folder.join(file), owner)?;
         }
     }
     Ok(())
@@ -219,7 +230,8 @@ fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>> {
         };
         set("blkio", file, format!("{}:{} {}", throttle.major, throttle.minor, throttle.rate))?;
     }
-    for rule in &limits.devices {
+    // In a container, its own rules hold for what is below, and only the machine's root could add to them.
+    for rule in limits.devices.iter().filter(|_| !nested()) {
         set("devices", if rule.allow { "devices.allow" } else { "devices.deny" }, rule.line())?;
     }
     if let Some((file, _)) = limits.unified.first() {

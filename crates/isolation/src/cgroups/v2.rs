@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::resources::{Resources, ThrottleKind};
 use super::{Cgroup, STEP, below, devices};
 use crate::error::{Result, Step};
+use crate::namespaces::user::nested;
 
 /// The controllers that are passed down to containers, as far as the kernel has them.
 const CONTROLLERS: [&str; 6] = ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"];
@@ -46,6 +47,14 @@ pub(super) fn create(mount: &Path, cgroup: &Cgroup) -> Result<(Group, Vec<String
     let group = Group { folder, path };
     let warnings = limit(&group, &cgroup.resources)?;
     Ok((group, warnings))
+}
+
+/// Lets a container's root manage groups below its own (cgroup-v2.rst, Delegation).
+pub(super) fn delegate(group: &Group, owner: (u32, u32)) -> Result<()> {
+    for file in ["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] {
+        super::own(&group.path.join(file), owner)?;
+    }
+    Ok(())
 }
 
 /// Whether a group exists and passes down what it has: somebody else may have made it, or be about to finish it.
@@ -184,7 +193,8 @@ fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
         };
         set("io.max", &format!("{}:{} {key}={}", throttle.major, throttle.minor, throttle.rate))?;
     }
-    if !limits.devices.is_empty() {
+    // In a container, its own rules hold for what is below.
+    if !limits.devices.is_empty() && !nested() {
         let program = bulkhead_sys::bpf::load_device_program(&devices::program(&limits.devices))
             .step(STEP, || "load the program that decides about devices")?;
         bulkhead_sys::bpf::attach_device_program(group.folder.as_fd(), program.as_fd())

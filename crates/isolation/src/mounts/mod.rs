@@ -161,7 +161,7 @@ pub(crate) fn prepare(
             Source::Image(layers) => {
                 prepared.push(rootfs::readonly(layers, mapping)?);
             }
-            Source::Devices(extra) => prepared.push(devices::prepare(extra, user)?),
+            Source::Devices(extra) => prepared.extend(devices::prepare(extra, user)?),
             Source::Cgroup => prepared.extend(cgroup.clones()?),
             Source::Sysfs if namespaces.needs_sysfs() => {
                 prepared.push(pseudo::sysfs_of((container.net)()?.as_fd(), mount.attributes)?);
@@ -200,6 +200,13 @@ pub(crate) fn attach_all(
                         .step(STEP, || format!("make {target} read-only"))?;
                 }
                 attach(&made, &place, target)?;
+                if let Source::Devices(extra) = &mount.source {
+                    for path in devices::nodes_to_attach(extra) {
+                        let target = format!("{target}/{path}");
+                        let place = target::find(root, &target, target::Kind::File)?;
+                        attach(&next()?, &place, &target)?;
+                    }
+                }
             }
             Source::Sysfs if namespaces.needs_sysfs() => {
                 attach(&next()?, &target::find_exact(root, target)?, target)?;

@@ -25,12 +25,13 @@ use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_fd, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
 use super::{Parts, STEP};
 use crate::error::{Error, Result, Step};
 use crate::namespaces::mnt;
+use crate::namespaces::user::nested;
 
 /// The longest string that fsconfig(2) takes as a value.
 const LONGEST: usize = 255;
@@ -49,6 +50,9 @@ pub(super) fn by_descriptor(parts: &Parts) -> Result<Answer> {
     let give = || -> rustix::io::Result<()> {
         for layer in &parts.lower {
             fsconfig_set_fd(context, "lowerdir+", layer)?;
+        }
+        if nested() {
+            fsconfig_set_flag(context, "userxattr")?;
         }
         if let Some((upper, work)) = &parts.writable {
             fsconfig_set_fd(context, "upperdir", upper)?;
@@ -102,6 +106,10 @@ fn from_names(parts: &Parts) -> Result<OwnedFd> {
     if let Some((upper, work)) = &parts.writable {
         options.extend([("upperdir", name(upper)), ("workdir", name(work))]);
     }
+    if nested() {
+        fsconfig_set_flag(context, "userxattr")
+            .step(STEP, || "have the overlay keep its marks in attributes of users")?;
+    }
     for (key, value) in options {
         fsconfig_set_string(context, key, value.as_str())
             .step(STEP, || format!("give the overlay its {key} by path"))?;
@@ -113,6 +121,9 @@ fn from_names(parts: &Parts) -> Result<OwnedFd> {
 /// The same by mount(2), at `place`, in the child.
 fn from_many_names(parts: &Parts, place: &str) -> Result<OwnedFd> {
     let mut options = format!("lowerdir={}", lowerdir(parts));
+    if nested() {
+        options += ",userxattr";
+    }
     if let Some((upper, work)) = &parts.writable {
         options += &format!(",upperdir={},workdir={}", name(upper), name(work));
     }
