@@ -21,7 +21,7 @@ use crate::cgroups::Created;
 use crate::child;
 use crate::error::{Error, Result, Step};
 use crate::messages::{Delivery, Word, tell};
-use crate::mounts::Newborn;
+use crate::mounts::{Newborn, Said};
 use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, pid::PidNamespace, user::UserNamespace};
 use crate::plan::Plan;
 use crate::trace::Trace;
@@ -50,6 +50,8 @@ pub struct Born {
     pub cgroup: Created,
     /// What the user should know, a sentence each.
     pub warnings: Vec<String>,
+    /// Whether files with the IDs of its own range may stay on the host when it has gone.
+    pub leaves_ids: bool,
 }
 
 /// How long a birth may take, in seconds, filling large volumes included.
@@ -75,7 +77,7 @@ pub fn bring(
     trace.lap("control group");
     let born = bring_in(plan, handles, streams, wire, &cgroup, trace);
     match born {
-        Ok((first, warnings)) => Ok(Born { first, cgroup, warnings }),
+        Ok((first, Said { warnings, leaves_ids })) => Ok(Born { first, cgroup, warnings, leaves_ids }),
         Err(error) => {
             drop(cgroup);
             // The error above is the one to tell; an empty group that stays is found by the next command.
@@ -92,7 +94,7 @@ fn bring_in(
     wire: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>,
     cgroup: &Created,
     trace: &mut Trace,
-) -> Result<(Running, Vec<String>)> {
+) -> Result<(Running, Said)> {
     let unborn = Unborn::clone(plan, handles, cgroup, streams.as_ref(), trace.on())?;
     trace.lap("clone into namespaces");
     let mapping = unborn.map_ids(&plan.namespaces.user, handles)?;
@@ -107,7 +109,7 @@ fn bring_in(
     }
     let net = || unborn.net_namespace();
     let newborn = Newborn { namespaces: &plan.namespaces, mapping, cgroup, net: &net };
-    let (mounts, warnings) = mounts::prepare(&plan.mounts, handles, &newborn, &user)?;
+    let (mounts, said) = mounts::prepare(&plan.mounts, handles, &newborn, &user)?;
     trace.lap("mounts prepared");
     unborn.hand_over(&user, &root, &mounts)?;
     drop((root, mounts));
@@ -120,7 +122,7 @@ fn bring_in(
     unborn.let_go()?;
     // Alone in its PID namespace, nobody can hold the child back.
     let patience = if plan.namespaces.pid == PidNamespace::New { PATIENCE } else { PATIENCE / 20 };
-    Ok((unborn.see_it_run(patience, trace)?, warnings))
+    Ok((unborn.see_it_run(patience, trace)?, said))
 }
 
 /// Gives the streams that are pipes to the program's user, so that it can open /dev/stdout and the like.

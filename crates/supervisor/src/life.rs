@@ -62,7 +62,8 @@ fn live(mut start: Start, fds: Vec<OwnedFd>, first: OwnedFd) -> ExitCode {
     let mut trace = Trace::new(start.trace);
     match Life::begin(&mut start, fds, &mut trace) {
         Ok((mut life, warnings)) => {
-            reply(&first, &Reply::Started { warnings, laps: trace.into_laps() }, &[]);
+            let leaves_ids = life.born.leaves_ids;
+            reply(&first, &Reply::Started { warnings, laps: trace.into_laps(), leaves_ids }, &[]);
             life.clients.push(Client { number: 0, socket: first, waits: true });
             drop(start);
             memory::trim();

@@ -122,6 +122,8 @@ pub enum Reply {
         warnings: Vec<String>,
         /// How long the steps took.
         laps: Vec<Lap>,
+        /// Whether files with the IDs of the container's own range may stay on the host when it has gone.
+        leaves_ids: bool,
     },
     /// What was asked for could not be done.
     Failed(bulkhead_isolation::Error),

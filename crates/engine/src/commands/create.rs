@@ -13,7 +13,7 @@ use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::merge;
 use crate::spec::namespaces::{self, Mode, Modes};
 use crate::store::containers::Container;
-use crate::store::{addresses, containers, images, volumes};
+use crate::store::{addresses, containers, id_ranges, images, volumes};
 use crate::users::choose;
 use crate::users::leases::Decided;
 use crate::{Engine, host_image, id, names, spec};
@@ -142,6 +142,7 @@ impl Engine {
         let host = container.config.host_config.clone().unwrap_or_default();
         let network = self.wants_address(&host)?.then(|| self.default_network()).transpose()?;
         let shares = spec::shares_files(&host, wanted)?;
+        let leaves_ids = spec::leaves_ids(&host, wanted)?;
         let root = self.roots.root.clone();
         let ready = self.ready_users(decided, shares, &root, warnings)?;
         let mut attempt = 0;
@@ -151,6 +152,9 @@ impl Engine {
             let done = self.store.write(|transaction| {
                 let stable = if shares { ready.stable(transaction)? } else { 0 };
                 container.users = ready.take(transaction, &container.id)?;
+                if leaves_ids {
+                    id_ranges::keep(transaction, &container.id)?;
+                }
                 containers::insert(transaction, container)?;
                 if let Some(network) = &network {
                     addresses::lease(transaction, network, &container.id)?;

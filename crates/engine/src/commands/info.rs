@@ -67,13 +67,19 @@ impl Engine {
         let (config, connection) = (Config::load()?, self.store.read());
         let line = |key: &str, value: String| vec![key.to_owned(), value];
         let pool = config.pool.here();
+        let held = match id_ranges::count(connection)? {
+            (held, 0) => held.to_string(),
+            (held, kept) => {
+                format!("{held}, of which {kept} for good, since files elsewhere may have these IDs")
+            }
+        };
         let mut lines = vec![
             line(
                 "User namespaces",
                 config.userns_remap.map_or("auto".into(), |spec| format!("userns-remap={spec}")),
             ),
             line("ID pool", format!("{}-{}", pool.first, pool.last)),
-            line("ID ranges held", id_ranges::count(connection)?.to_string()),
+            line("ID ranges held", held),
         ];
         if let Some(first) = id_ranges::known_stable(connection)? {
             lines.push(line("IDs of volumes on disk", format!("{first}-{}", first.saturating_add(SLOT - 1))));

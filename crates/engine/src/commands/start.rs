@@ -112,7 +112,10 @@ impl Engine {
         };
         trace.lap("plan");
         match bring_to_life(&connection, start, &handles, &starting.streams) {
-            Ok((said, laps)) => {
+            Ok((said, laps, leaves_ids)) => {
+                if leaves_ids {
+                    self.store.write(|transaction| id_ranges::keep(transaction, &container.id))?;
+                }
                 warnings.extend(said);
                 trace.lap("brought to life, of which:");
                 trace.adopt("  ", laps);
@@ -313,11 +316,11 @@ fn bring_to_life(
     start: Start,
     handles: &[OwnedFd],
     streams: &[OwnedFd],
-) -> Result<(Vec<String>, Vec<Lap>)> {
+) -> Result<(Vec<String>, Vec<Lap>, bool)> {
     let fds: Vec<BorrowedFd<'_>> = handles.iter().chain(streams).map(AsFd::as_fd).collect();
     let asked = connection.ask(&Request::Start(Box::new(start)), &fds);
     match asked.doing(|| "hear from the container's supervisor, which has ended unexpectedly")? {
-        (Reply::Started { warnings, laps }, _) => Ok((warnings, laps)),
+        (Reply::Started { warnings, laps, leaves_ids }, _) => Ok((warnings, laps, leaves_ids)),
         (Reply::Failed(error), _) => Err(error.into()),
         (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to a start"))),
     }

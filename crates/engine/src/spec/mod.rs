@@ -144,6 +144,13 @@ pub(crate) fn shares_files(host: &HostConfig, wanted: &[Wanted]) -> Result<bool>
     Ok(files || Modes::of(host)?.ipc == Mode::Host)
 }
 
+/// Whether a container can leave something behind that has its own range's IDs: files in what it asked to have unmapped,
+/// objects in the host's IPC namespace.
+pub(crate) fn leaves_ids(host: &HostConfig, wanted: &[Wanted]) -> Result<bool> {
+    let unmapped = |one: &Wanted| matches!(one.ids.mapping, mount_ids::Mapping::None) && !one.readonly;
+    Ok(wanted.iter().any(unmapped) || Modes::of(host)?.ipc == Mode::Host)
+}
+
 /// A path as text. Docker's formats, and ours, hold only UTF-8.
 pub(crate) fn text(path: &std::path::Path) -> Result<String> {
     path.to_str()

@@ -1,7 +1,7 @@
 //! The table `id_ranges`: which container holds which user and group IDs (`--userns=auto`).
 //!
 //! A range outlives the record of its container: it is free only when nothing is left on disk or running that could
-//! belong to it. So it is given back in two steps: marked in the transaction that forgets the container
+//! belong to it. Where that cannot be known it is kept for good ([`keep`]). So it is given back in two steps: marked in the transaction that forgets the container
 //! ([`give_back`]), and deleted once its files are gone ([`free`]).
 
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(crate) fn lease(
     stable(transaction, source)?;
     let first = next(transaction, source, size)?;
     transaction
-        .prepare_cached("INSERT INTO id_ranges VALUES (?1, ?2, ?3, 0)")?
+        .prepare_cached("INSERT INTO id_ranges VALUES (?1, ?2, ?3, 0, 0)")?
         .execute(params![first, size, container])?;
     Ok(first)
 }
@@ -117,6 +117,16 @@ pub(crate) fn give_back(transaction: &Transaction<'_>, container: &str) -> Resul
     Ok(())
 }
 
+/// Keeps the container's range from ever being handed out again: files or objects with its IDs may stay where the engine
+/// does not see them.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn keep(transaction: &Transaction<'_>, container: &str) -> Result<()> {
+    transaction.prepare_cached("UPDATE id_ranges SET kept = 1 WHERE container = ?1")?.execute([container])?;
+    Ok(())
+}
+
 /// Makes what a forgotten container held free for others, unless another container shares it.
 ///
 /// # Errors
@@ -124,7 +134,7 @@ pub(crate) fn give_back(transaction: &Transaction<'_>, container: &str) -> Resul
 pub(crate) fn free(transaction: &Transaction<'_>, container: &str) -> Result<()> {
     transaction
         .prepare_cached(
-            "DELETE FROM id_ranges WHERE container = ?1 AND released
+            "DELETE FROM id_ranges WHERE container = ?1 AND released AND NOT kept
              AND NOT EXISTS (SELECT 1 FROM containers WHERE users_of = ?1 AND users_of != '')",
         )?
         .execute([container])?;
@@ -136,15 +146,17 @@ pub(crate) fn free(transaction: &Transaction<'_>, container: &str) -> Result<()>
 /// # Errors
 /// The database's.
 pub(crate) fn given_back(connection: &Connection) -> Result<Vec<String>> {
-    let mut query = connection.prepare_cached("SELECT container FROM id_ranges WHERE released")?;
+    let mut query =
+        connection.prepare_cached("SELECT container FROM id_ranges WHERE released AND NOT kept")?;
     let rows = query.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// How many ranges are held.
+/// How many ranges are held, and how many of them for good.
 ///
 /// # Errors
 /// The database's.
-pub(crate) fn count(connection: &Connection) -> Result<i64> {
-    Ok(connection.query_row("SELECT count(*) FROM id_ranges", [], |row| row.get(0))?)
+pub(crate) fn count(connection: &Connection) -> Result<(i64, i64)> {
+    let query = "SELECT count(*), coalesce(sum(kept), 0) FROM id_ranges";
+    Ok(connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

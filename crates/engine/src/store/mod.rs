@@ -44,9 +44,10 @@ CREATE TABLE image_uses (
   PRIMARY KEY (image, container)) WITHOUT ROWID;
 CREATE INDEX images_of_container ON image_uses (container);
 CREATE TABLE id_ranges (
-  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL);
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL,
+  kept INTEGER NOT NULL);
 CREATE INDEX id_ranges_of_container ON id_ranges (container);
-CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released;
+CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released AND NOT kept;
 CREATE TABLE addresses (
   network TEXT NOT NULL, address INTEGER NOT NULL,
   container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
@@ -77,9 +78,10 @@ CREATE TABLE image_uses (
   PRIMARY KEY (image, container)) WITHOUT ROWID;
 CREATE INDEX images_of_container ON image_uses (container);
 CREATE TABLE id_ranges (
-  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL);
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL,
+  kept INTEGER NOT NULL);
 CREATE INDEX id_ranges_of_container ON id_ranges (container);
-CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released;
+CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released AND NOT kept;
 ";
 
 /// The open database.

@@ -49,11 +49,13 @@ pub(crate) struct Binder<'a> {
     made: Vec<(IdMappings, OwnedFd)>,
     /// What the user should know, a sentence each.
     pub(crate) warnings: Vec<String>,
+    /// Whether files with the IDs of the container's own range may stay where a mapping was wanted and cannot be had.
+    pub(crate) leaves_ids: bool,
 }
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(user: &'a UserNamespace, program: &'a User) -> Binder<'a> {
-        Binder { user, program, made: Vec::new(), warnings: Vec::new() }
+        Binder { user, program, made: Vec::new(), warnings: Vec::new(), leaves_ids: false }
     }
 
     /// In the supervisor: the bind as a detached mount.
@@ -87,7 +89,8 @@ impl<'a> Binder<'a> {
         // One call, and all of it or nothing; propagation has a recursion of its own.
         set_attributes(mount.as_fd(), &propagation.change())
             .step(STEP, || format!("make {path} {}", propagation.word()))?;
-        self.map(bind, &mount)?;
+        let mapped = self.map(bind, &mount)?;
+        self.leaves_ids |= bind.warn && !mapped && !attributes.readonly;
         // A volume that may have to be filled becomes read-only when that is done.
         let attributes = if bind.fill { Attributes { readonly: false, ..attributes } } else { attributes };
         let change = Change { recursive: bind.recursive, ..attributes.change() };
@@ -101,12 +104,14 @@ impl<'a> Binder<'a> {
         Ok(mount)
     }
 
-    /// Gives the mount its mapping, as far as file systems can have one.
-    fn map(&mut self, bind: &Bind, mount: &OwnedFd) -> Result<()> {
+    /// Gives the mount its mapping, as far as file systems can have one; gives whether all of it has what was wanted.
+    fn map(&mut self, bind: &Bind, mount: &OwnedFd) -> Result<bool> {
         let program = (self.program.uid, self.program.gid);
-        let Some(mappings) = bind.ids.mappings(self.user, program) else { return Ok(()) };
+        let Some(mappings) = bind.ids.mappings(self.user, program) else {
+            return Ok(self.user.mappings().is_none());
+        };
         if self.is_needless(&mappings) {
-            return Ok(());
+            return Ok(true);
         }
         let user = self.user_namespace(mappings)?;
         let change = |recursive| Change { idmap: Some(user), recursive, ..Change::default() };
@@ -122,7 +127,7 @@ impl<'a> Binder<'a> {
         } else {
             answer.step(STEP, || format!("map the IDs of the bind of {}", bind.path))?;
             if what == "its file system" {
-                return Ok(());
+                return Ok(true);
             }
         }
         if bind.warn {
@@ -135,7 +140,7 @@ impl<'a> Binder<'a> {
                 bind.path
             ));
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Whether each ID of the container stands on disk as what it is to the kernel.

@@ -137,14 +137,23 @@ pub(crate) struct Newborn<'a> {
     pub(crate) net: &'a dyn Fn() -> Result<OwnedFd>,
 }
 
+/// What is to be said about prepared mounts.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// What the user should know, a sentence each.
+    pub(crate) warnings: Vec<String>,
+    /// Whether files with the IDs of the container's own range may stay on the host.
+    pub(crate) leaves_ids: bool,
+}
+
 /// In the supervisor: makes the mounts that it can make, in the plan's order, for the program's user. Gives them, and
-/// what the user should know.
+/// what is to be said about them.
 pub(crate) fn prepare(
     mounts: &[Mount],
     handles: &[OwnedFd],
     container: &Newborn<'_>,
     program: &User,
-) -> Result<(Vec<OwnedFd>, Vec<String>)> {
+) -> Result<(Vec<OwnedFd>, Said)> {
     let Newborn { namespaces, mapping, cgroup, .. } = container;
     let (user, mapping) = (&namespaces.user, *mapping);
     let mut prepared = Vec::new();
@@ -169,7 +178,7 @@ pub(crate) fn prepare(
             Source::Proc | Source::Sysfs | Source::Mqueue | Source::Devpts | Source::Tmpfs { .. } => {}
         }
     }
-    Ok((prepared, binder.warnings))
+    Ok((prepared, Said { warnings: binder.warnings, leaves_ids: binder.leaves_ids }))
 }
 
 /// In the child: makes the rest, and attaches everything below `root`, in the plan's order.
