@@ -11,6 +11,8 @@ use tar::{EntryType, Header};
 /// A layer in the making: an uncompressed tar, with exactly the entries that were asked for, in that order.
 pub struct Layer {
     tar: tar::Builder<Vec<u8>>,
+    /// User and group of the entries that follow.
+    owner: (u32, u32),
 }
 
 impl Default for Layer {
@@ -23,7 +25,14 @@ impl Layer {
     /// An empty layer.
     #[must_use]
     pub fn new() -> Self {
-        Self { tar: tar::Builder::new(Vec::new()) }
+        Self { tar: tar::Builder::new(Vec::new()), owner: (0, 0) }
+    }
+
+    /// Lets the entries that follow belong to this user and group.
+    #[must_use]
+    pub fn owned_by(mut self, uid: u32, gid: u32) -> Self {
+        self.owner = (uid, gid);
+        self
     }
 
     /// Adds a folder.
@@ -85,8 +94,8 @@ impl Layer {
         header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
         header.set_entry_type(kind);
         header.set_mode(mode);
-        header.set_uid(0);
-        header.set_gid(0);
+        header.set_uid(self.owner.0.into());
+        header.set_gid(self.owner.1.into());
         header.set_mtime(1_700_000_000);
         header.set_size(content.len() as u64);
         if kind.is_character_special() || kind.is_block_special() {

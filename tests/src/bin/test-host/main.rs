@@ -7,6 +7,8 @@
 //! - `test-host time SECONDS -- COMMAND…`: after a pause, how many microseconds the command takes, on the host;
 //! - `test-host pss NAME…`: the memory of all processes of these names in KiB, each page divided by its sharers;
 //! - `test-host peek SECONDS PATH`: an attack, run inside a container: whether PATH shows in the root of any process;
+//! - `test-host tmpfile FOLDER NAME`, `test-host setxattr PATH NAME HEX`: attacks that no shell command makes, run
+//!   inside a container;
 //! - `test-host look`: lists what is left over, on the host where it is run;
 //! - `test-host images`: makes the test images that are missing, and prints where they are.
 //!
@@ -15,6 +17,7 @@
 // Whoever started it reads its last words on stderr.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod attack;
 mod enter;
 mod init;
 mod measure;
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         ("time", [pause, dashes, command @ ..]) if *dashes == "--" => measure::time(pause, command),
         ("pss", names) => measure::pss(names),
         ("peek", [seconds, path]) => peek::peek(seconds, path),
+        ("tmpfile", [folder, name]) => attack::tmpfile(folder, name),
+        ("setxattr", [path, name, hex]) => attack::setxattr(path, name, hex),
         ("down", [name]) => up::down(name),
         ("look", []) => {
             for line in bulkhead_tests::leftovers::look() {

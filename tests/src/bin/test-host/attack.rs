@@ -1,0 +1,42 @@
+//! Single system calls that an attacker makes and no shell command does. Each ends with 0 where it succeeded, else with
+//! 1 and the kernel's answer on standard error.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, XattrFlags};
+
+/// Makes a file without a name in `folder` (open(2), O_TMPFILE), and then names it.
+pub(crate) fn tmpfile(folder: &OsStr, name: &OsStr) -> ExitCode {
+    let make = || {
+        let file = rustix::fs::open(folder, OFlags::TMPFILE | OFlags::RDWR, Mode::RWXU)?;
+        let shown = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file.as_fd()));
+        let folder = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        rustix::fs::linkat(CWD, shown, folder, name, AtFlags::SYMLINK_FOLLOW)
+    };
+    ended(make())
+}
+
+/// Sets an extended attribute to a value in hexadecimal digits; no link is followed.
+pub(crate) fn setxattr(path: &OsStr, name: &OsStr, hex: &OsStr) -> ExitCode {
+    let hex = hex.to_str().unwrap().as_bytes();
+    let digit = |digit: u8| (digit as char).to_digit(16).unwrap();
+    let value: Vec<u8> = hex
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |value, &next| value * 16 + digit(next)))
+        .map(|byte| u8::try_from(byte).unwrap())
+        .collect();
+    ended(rustix::fs::lsetxattr(path, name, &value, XattrFlags::empty()))
+}
+
+fn ended(result: Result<(), impl Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
