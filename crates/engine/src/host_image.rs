@@ -97,7 +97,7 @@ fn folder(path: &Path, mode: u32, hidden: bool, (uid, gid): (u32, u32)) -> Resul
             .doing(|| format!("give {} to the container's root", path.display()))?;
     }
     if hidden {
-        setxattr(path, bulkhead_isolation::rootfs::opaque_attribute(), b"y", XattrFlags::empty())
+        setxattr(path, bulkhead_sys::mount::opaque_attribute(), b"y", XattrFlags::empty())
             .doing(|| format!("hide the machine's files below {}", path.display()))?;
     }
     Ok(())

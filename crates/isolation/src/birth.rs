@@ -71,7 +71,7 @@ pub fn bring(
     trace: &mut Trace,
 ) -> Result<Born> {
     // Looked at before the clone: the child, in its own user namespace, would see that one.
-    namespaces::user::nested();
+    bulkhead_sys::namespaces::nested();
     namespaces::time::prepare(plan.namespaces.time)?;
     let cgroup = Created::create(&plan.cgroup)?;
     trace.lap("control group");

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, Step};
 use crate::mounts::{Attributes, pseudo};
-use crate::namespaces::user::{UserNamespace, nested};
+use crate::namespaces::user::UserNamespace;
 
 const STEP: &str = "devices";
 
@@ -101,7 +101,7 @@ pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<Vec<Owne
 
 /// Where an engine in a container attaches nodes that it cannot make: paths below /dev.
 pub(crate) fn nodes_to_attach(extra: &[Device]) -> Vec<&str> {
-    if !nested() {
+    if !bulkhead_sys::namespaces::nested() {
         return Vec::new();
     }
     let mut all: Vec<&str> = STANDARD.iter().map(|(name, _, _)| *name).collect();
@@ -121,7 +121,7 @@ fn node(
     mode: u32,
     owner: (u32, u32),
 ) -> Result<()> {
-    if nested() {
+    if bulkhead_sys::namespaces::nested() {
         return match mknodat(folder, name, FileType::RegularFile, Mode::from_raw_mode(0), 0) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(error).step(STEP, || format!("make the place of /dev/{name}")),

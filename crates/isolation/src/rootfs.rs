@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, Step};
 use crate::mounts::Attributes;
-use crate::namespaces::user::nested;
 
 const STEP: &str = "root file system";
 
@@ -47,12 +46,6 @@ pub enum Layer {
     /// The machine's own root: every file is nobody's in the container, so what only some users of the machine
     /// may read, nobody in the container can, not even root with all capabilities.
     Machine,
-}
-
-/// The attribute that marks a folder of a layer as hiding what lower layers have there; its value is `y`. In a user
-/// namespace the `trusted` ones cannot be had.
-pub fn opaque_attribute() -> &'static str {
-    if nested() { "user.overlay.opaque" } else { "trusted.overlay.opaque" }
 }
 
 /// What an overlay is made of.

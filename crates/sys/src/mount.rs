@@ -72,3 +72,9 @@ pub fn set_attributes(mount: BorrowedFd<'_>, change: &Change<'_>) -> io::Result<
     })
     .map(drop)
 }
+
+/// The attribute by which overlayfs marks a folder of a layer as hiding what lower layers have there; its value is `y`
+/// (the kernel's Documentation/filesystems/overlayfs.rst). In a user namespace the `trusted` ones cannot be had.
+pub fn opaque_attribute() -> &'static str {
+    if crate::namespaces::nested() { "user.overlay.opaque" } else { "trusted.overlay.opaque" }
+}

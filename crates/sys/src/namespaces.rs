@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
 
 use crate::check;
 
@@ -37,4 +38,17 @@ pub fn unshare(flags: i32) -> io::Result<()> {
 pub fn join(fd: BorrowedFd<'_>, flags: i32) -> io::Result<()> {
     // SAFETY: only a descriptor and flags are passed.
     check(unsafe { libc::setns(fd.as_raw_fd(), flags & ALL) }.into()).map(drop)
+}
+
+/// Whether this process is in a user namespace other than the machine's: an engine in a container. There it can neither
+/// make device nodes nor set rules for devices (those of the container that it is in hold for it), and overlayfs keeps
+/// its marks in attributes of another name. Looked at once, at the first call: children inherit the answer.
+pub fn nested() -> bool {
+    static NESTED: OnceLock<bool> = OnceLock::new();
+    *NESTED.get_or_init(|| {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let numbers: Vec<&str> = map.split_whitespace().collect();
+        // A kernel without user namespaces has no such file.
+        !map.is_empty() && numbers != ["0", "0", "4294967295"]
+    })
 }

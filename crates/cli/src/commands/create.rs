@@ -29,7 +29,7 @@ impl Create {
             .map_err(|failure| failure.code(1))?;
         warn(&created.warnings);
         println!("{}", created.container.id);
-        super::run::checkpoint_aside(context, &engine);
+        super::system::checkpoint_aside(context, &engine);
         Ok(0)
     }
 }

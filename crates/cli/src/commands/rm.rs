@@ -25,7 +25,7 @@ impl Rm {
             Err(error) => Err(error.into()),
             Ok(container) => Ok(engine.remove(&container, self.force, self.volumes)?),
         });
-        super::run::checkpoint_aside(context, &engine);
+        super::system::checkpoint_aside(context, &engine);
         done
     }
 }

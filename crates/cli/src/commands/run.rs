@@ -76,7 +76,7 @@ impl Run {
         context.lap("started", context.started.elapsed().as_micros());
         if self.detach {
             println!("{}", container.id);
-            checkpoint_aside(context, &engine);
+            super::system::checkpoint_aside(context, &engine);
             return Ok(0);
         }
         let raw = if self.flags.tty && wanted.stdin { Raw::make(rustix::stdio::stdin())? } else { None };
@@ -93,7 +93,7 @@ impl Run {
         context.lap("ended", context.started.elapsed().as_micros());
         let code = finish(&mut engine, &container, outcome)?;
         context.lap("removed", context.started.elapsed().as_micros());
-        checkpoint_aside(context, &engine);
+        super::system::checkpoint_aside(context, &engine);
         Ok(code)
     }
 }
@@ -120,23 +120,4 @@ pub(super) fn finish(engine: &mut Engine, container: &Container, outcome: Outcom
         engine.remove(container, true, true)?;
     }
     Ok(u8::try_from(code).unwrap_or(255))
-}
-
-/// Moves the database's log into the database in a process that nobody waits for.
-pub(super) fn checkpoint_aside(context: &Context, engine: &Engine) {
-    if engine.wants_checkpoint()
-        && let Ok(program) = std::env::current_exe()
-    {
-        // If it cannot be started now, the next command tries again.
-        let _ = std::process::Command::new(program)
-            .arg("--root")
-            .arg(&context.roots.root)
-            .arg("--state")
-            .arg(&context.roots.state)
-            .args(["system", "checkpoint"])
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn();
-    }
 }

@@ -1,5 +1,7 @@
 //! `bulkhead system`: what the engine does for itself.
 
+use bulkhead_engine::Engine;
+
 use super::Done;
 use crate::Context;
 
@@ -26,5 +28,24 @@ impl System {
             Subcommand::Repair => engine.repair()?,
         }
         Ok(0)
+    }
+}
+
+/// Moves the database's log into the database in a process that nobody waits for.
+pub(super) fn checkpoint_aside(context: &Context, engine: &Engine) {
+    if engine.wants_checkpoint()
+        && let Ok(program) = std::env::current_exe()
+    {
+        // If it cannot be started now, the next command tries again.
+        let _ = std::process::Command::new(program)
+            .arg("--root")
+            .arg(&context.roots.root)
+            .arg("--state")
+            .arg(&context.roots.state)
+            .args(["system", "checkpoint"])
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn();
     }
 }

@@ -17,13 +17,8 @@ pub(super) fn is_whiteout(stat: &Stat) -> bool {
 
 /// Marks an open directory opaque.
 pub(super) fn make_opaque(directory: impl AsFd, name: &[u8]) -> Result<()> {
-    rustix::fs::fsetxattr(
-        directory,
-        bulkhead_isolation::rootfs::opaque_attribute(),
-        b"y",
-        XattrFlags::empty(),
-    )
-    .map_err(|e| failed("mark as opaque the directory", name, e))
+    rustix::fs::fsetxattr(directory, bulkhead_sys::mount::opaque_attribute(), b"y", XattrFlags::empty())
+        .map_err(|e| failed("mark as opaque the directory", name, e))
 }
 
 /// Marks the directory `name` in `parent` opaque; an empty name is the parent itself.

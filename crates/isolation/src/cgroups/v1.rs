@@ -10,7 +10,6 @@ use super::layout::Hierarchy;
 use super::resources::{Resources, ThrottleKind};
 use super::{Cgroup, STEP, below};
 use crate::error::{Error, Result, Step};
-use crate::namespaces::user::nested;
 
 /// The container's folder in one hierarchy.
 #[derive(Debug)]
@@ -231,7 +230,7 @@ fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>> {
         set("blkio", file, format!("{}:{} {}", throttle.major, throttle.minor, throttle.rate))?;
     }
     // In a container, its own rules hold for what is below, and only the machine's root could add to them.
-    for rule in limits.devices.iter().filter(|_| !nested()) {
+    for rule in limits.devices.iter().filter(|_| !bulkhead_sys::namespaces::nested()) {
         set("devices", if rule.allow { "devices.allow" } else { "devices.deny" }, rule.line())?;
     }
     if let Some((file, _)) = limits.unified.first() {

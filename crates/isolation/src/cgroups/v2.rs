@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use super::resources::{Resources, ThrottleKind};
 use super::{Cgroup, STEP, below, devices};
 use crate::error::{Result, Step};
-use crate::namespaces::user::nested;
 
 /// The controllers that are passed down to containers, as far as the kernel has them.
 const CONTROLLERS: [&str; 6] = ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"];
@@ -194,7 +193,7 @@ fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
         set("io.max", &format!("{}:{} {key}={}", throttle.major, throttle.minor, throttle.rate))?;
     }
     // In a container, its own rules hold for what is below.
-    if !limits.devices.is_empty() && !nested() {
+    if !limits.devices.is_empty() && !bulkhead_sys::namespaces::nested() {
         let program = bulkhead_sys::bpf::load_device_program(&devices::program(&limits.devices))
             .step(STEP, || "load the program that decides about devices")?;
         bulkhead_sys::bpf::attach_device_program(group.folder.as_fd(), program.as_fd())

@@ -18,7 +18,6 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,20 +63,6 @@ pub struct IdMap {
     pub outside: u32,
     /// How many.
     pub count: u32,
-}
-
-/// Whether this engine itself lives in a user namespace other than the machine's: in a container. There it can neither
-/// make device nodes nor set rules for devices (those of the container it is in hold for it), and overlayfs keeps its
-/// marks in attributes of another name.
-#[allow(clippy::must_use_candidate)]
-pub fn nested() -> bool {
-    static NESTED: OnceLock<bool> = OnceLock::new();
-    *NESTED.get_or_init(|| {
-        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let numbers: Vec<&str> = map.split_whitespace().collect();
-        // A kernel without user namespaces has no such file.
-        !map.is_empty() && numbers != ["0", "0", "4294967295"]
-    })
 }
 
 impl IdMappings {

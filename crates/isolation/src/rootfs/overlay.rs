@@ -31,7 +31,6 @@ use rustix::mount::{
 use super::{Parts, STEP};
 use crate::error::{Error, Result, Step};
 use crate::namespaces::mnt;
-use crate::namespaces::user::nested;
 
 /// The longest string that fsconfig(2) takes as a value.
 const LONGEST: usize = 255;
@@ -51,7 +50,7 @@ pub(super) fn by_descriptor(parts: &Parts) -> Result<Answer> {
         for layer in &parts.lower {
             fsconfig_set_fd(context, "lowerdir+", layer)?;
         }
-        if nested() {
+        if bulkhead_sys::namespaces::nested() {
             fsconfig_set_flag(context, "userxattr")?;
         }
         if let Some((upper, work)) = &parts.writable {
@@ -106,7 +105,7 @@ fn from_names(parts: &Parts) -> Result<OwnedFd> {
     if let Some((upper, work)) = &parts.writable {
         options.extend([("upperdir", name(upper)), ("workdir", name(work))]);
     }
-    if nested() {
+    if bulkhead_sys::namespaces::nested() {
         fsconfig_set_flag(context, "userxattr")
             .step(STEP, || "have the overlay keep its marks in attributes of users")?;
     }
@@ -121,7 +120,7 @@ fn from_names(parts: &Parts) -> Result<OwnedFd> {
 /// The same by mount(2), at `place`, in the child.
 fn from_many_names(parts: &Parts, place: &str) -> Result<OwnedFd> {
     let mut options = format!("lowerdir={}", lowerdir(parts));
-    if nested() {
+    if bulkhead_sys::namespaces::nested() {
         options += ",userxattr";
     }
     if let Some((upper, work)) = &parts.writable {
