@@ -72,3 +72,34 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Engine, Programs, Roots};
+
+    #[test]
+    fn a_record_that_cannot_be_read_costs_nobody_their_files() {
+        if rustix::process::geteuid() != rustix::process::Uid::ROOT {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let roots = Roots { root: folder.path().join("root"), state: folder.path().join("state") };
+        let programs = Programs { supervisor: "/none".into(), bulkhead: "/none".into() };
+        let mut engine = Engine::open(roots, programs).unwrap();
+        let (known, unknown) = ("a".repeat(64), "b".repeat(64));
+        let folder_of = |id: &str| engine.roots.container(id);
+        let folders = [folder_of(&known), folder_of(&unknown)];
+        for folder in &folders {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let record = format!(
+            "INSERT INTO containers VALUES ('{known}', 'name', 0, 'i', 'no JSON', 0, 'null', '\"Host\"', '')"
+        );
+        engine.store.write(|transaction| Ok(transaction.execute_batch(&record)?)).unwrap();
+        assert!(engine.remove_orphaned_folders().is_err());
+        assert!(folders[0].exists(), "there is a record of it, readable or not");
+        engine.store.write(|transaction| Ok(transaction.execute_batch("DELETE FROM containers")?)).unwrap();
+        engine.remove_orphaned_folders().unwrap();
+        assert!(folders.iter().all(|folder| !folder.exists()), "of these there is clearly none");
+    }
+}
