@@ -226,3 +226,42 @@ fn a_link_leads_out_of_a_mount() {
     host.sh("stat -c %u /tmp/of-root /tmp/of-roots").prints("0\n0");
     host.finish_clean();
 }
+
+/// The classic: the whole of the host's files in a container, and into them.
+#[test]
+fn the_host_s_root_folder_is_entered() {
+    let host = Host::new("attack-chroot").with_busybox();
+    host.sh("echo 'root:$y$secret:1::::::' > /etc/shadow; chmod 600 /etc/shadow").prints("");
+    let flags = ["--cap-add=ALL", "--security-opt=seccomp=unconfined", "-v", "/:/host"];
+    let ways = [
+        ("chroot /host /bin/sh -c 'echo x > /etc/planted'", "test -e /etc/planted && echo won"),
+        ("echo x > /host/run/planted", "test -e /run/planted && echo won"),
+        ("echo x > /host/root/planted; ls /host/root/planted && echo won", ""),
+        ("grep secret /host/etc/shadow && echo won", ""),
+        ("grep secret /host/proc/1/root/etc/shadow && echo won", ""),
+        ("(: >> /host/proc/sys/kernel/core_pattern) && echo won", ""),
+        ("chroot /host nsenter --mount=/proc/1/ns/mnt true && echo won", ""),
+        ("for d in /host/sys/fs/cgroup/*; do mkdir $d/planted && rmdir $d/planted && echo won; done", ""),
+    ];
+    for (script, proof) in ways {
+        let script = format!("{{ {script}; }} 2>/dev/null");
+        let prepare = "rm -f /etc/planted /run/planted /root/planted";
+        Attack { prepare, flags: &flags, script: &script, proof, ..Attack::default() }.holds(&host);
+    }
+    host.finish_clean();
+}
+
+/// A set-ID program of the host's gives nothing inside, since its owner is nobody there.
+#[test]
+fn a_set_id_program_of_the_host_is_run_inside() {
+    let host = Host::new("attack-host-set-id").with_busybox();
+    host.sh("mkdir /tmp/bin; cp /usr/bin/id /tmp/bin/id; chmod 6755 /tmp/bin/id").prints("");
+    Attack {
+        flags: &["-v", "/tmp/bin:/hostbin", "-u", "1234"],
+        image: "host",
+        script: "/hostbin/id | grep -qE 'euid=|egid=' && echo won",
+        ..Attack::default()
+    }
+    .holds(&host);
+    host.finish_clean();
+}

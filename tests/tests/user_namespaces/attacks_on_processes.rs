@@ -178,3 +178,50 @@ fn more_user_namespaces_are_made_than_are_allowed() {
     sh(&host, &[], "busybox", "unshare -U true 2>/dev/null || echo refused").prints("refused");
     host.finish_clean();
 }
+
+/// One container alone has the host's IDs; others are as far from it as from the host.
+#[test]
+fn a_container_with_the_host_s_ids_is_attacked_by_one_without() {
+    let host = Host::new("attack-host-container").with_busybox();
+    let flags =
+        both(&FLAGS, &["--pid=container:victim", "--network=container:victim", "--ipc=container:victim"]);
+    let more = [
+        ("a signal", "kill -CONT $P 2>/dev/null && echo won"),
+        (
+            "its addresses",
+            "ip addr add 127.0.0.9/8 dev lo 2>/dev/null && echo won; ip addr del 127.0.0.9/8 dev lo 2>/dev/null",
+        ),
+        ("its limits of IPC", "(echo 5 > /proc/sys/kernel/msgmni) 2>/dev/null && echo won"),
+    ];
+    let shareable = ["--userns=host", "--ipc=shareable"];
+    for mode in [Mode::Host, Mode::Auto] {
+        victim(&host, &shareable);
+        for (way, script) in WAYS.iter().copied().chain(more) {
+            let script = format!("P={VICTIM}; test -d /proc/$P/task || exit 9; {script}");
+            let flags = both(&flags, &["--security-opt=systempaths=unconfined"]);
+            let (won, output) =
+                Attack { flags: &flags, script: &script, ..Attack::default() }.wins(&host, mode);
+            assert_eq!(won, mode == Mode::Host, "{mode:?}: {way}: {output}");
+        }
+        host.bulkhead(["rm", "-f", "victim"]).prints("victim");
+    }
+    host.finish_clean();
+}
+
+#[test]
+fn an_exec_is_no_way_to_more() {
+    let host = Host::new("attack-exec").with_busybox();
+    for mode in Mode::OWN {
+        victim(&host, mode.on(&host));
+        let range = host.bulkhead(["exec", "victim", "cat", "/proc/self/uid_map"]).stdout();
+        // Privileged in an exec is privileged in the container's own user namespace.
+        let exec = |script: &str| host.bulkhead(["exec", "--privileged", "victim", "sh", "-c", script]);
+        exec("cat /proc/self/uid_map").prints(&range);
+        exec("mount -t tmpfs x /mnt 2>/dev/null || { mkdir /m && mount -t tmpfs x /m; } && echo privileged")
+            .prints("privileged");
+        exec("mknod /d c 1 3 2>/dev/null || echo refused; (: >> /proc/sys/kernel/panic) 2>/dev/null || echo refused")
+            .prints("refused\nrefused");
+        host.bulkhead(["rm", "-f", "victim"]).prints("victim");
+    }
+    host.finish_clean();
+}

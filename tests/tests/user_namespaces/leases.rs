@@ -214,3 +214,62 @@ fn two_engines_never_hand_out_the_same() {
     host.sh("umount /var/lib/other").run();
     host.finish();
 }
+
+#[test]
+fn containers_that_start_at_once_get_ranges_of_their_own() {
+    let host = Host::new("lease-at-once").with_busybox();
+    pool(&host, 13);
+    sh(&host, &[], "busybox", "true").prints("");
+    host.sh("for i in 1 2 3 4; do (for j in 1 2 3; do bulkhead run -d --name p$i-$j busybox sleep 1000 >/dev/null; done) & done; wait")
+        .run()
+        .succeeds()
+        .quietly();
+    let names = host.bulkhead(["ps", "--format", "{{.Names}}"]).stdout();
+    let mut ranges: Vec<u32> = names.lines().map(|name| range_of(&host, name).0).collect();
+    ranges.sort_unstable();
+    ranges.dedup();
+    assert_eq!(ranges.len(), 12, "{ranges:?}");
+    sh(&host, &[], "busybox", "true").fails(125, "no range");
+    host.finish();
+}
+
+#[test]
+fn a_command_that_is_killed_keeps_no_range() {
+    let host = Host::new("lease-interrupted").with_busybox();
+    pool(&host, 4);
+    // The death comes at every point of a container's making and ending.
+    host.sh("for i in $(seq 2 2 40); do timeout -s KILL 0.0$(printf %02d $i) bulkhead run --rm busybox true; done 2>/dev/null || true")
+        .run();
+    wait::until("nothing runs any more", || host.bulkhead(["ps", "-q"]).stdout().is_empty());
+    // A container that was made and not removed holds its range by right.
+    host.sh("bulkhead ps -aq | xargs -r bulkhead rm -f").run();
+    for name in ["c1", "c2", "c3"] {
+        start(&host, name, &[]);
+    }
+    host.finish();
+}
+
+/// Where its IDs may stay on files that the engine does not know of, nobody else may ever have them.
+#[test]
+fn a_range_whose_files_may_be_anywhere_is_kept() {
+    let host = Host::new("lease-kept").with_busybox();
+    host.sh("mkdir -m 1777 /tmp/m; mkdir -m 1777 /var/m").prints("");
+    for flags in [&["-v", "/tmp/m:/m:noidmap"][..], &["-v", "/var/m:/m"], &["--ipc=host"]] {
+        let kept = start(&host, "c1", flags);
+        remove(&host, "c1");
+        // A pool of that range and one more, which goes round.
+        let last = kept.0 + 2 * 65_536 - 1;
+        set(&host, &format!(r#"{{"userns-auto-pool": "{}-{last}"}}"#, kept.0));
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.push(start(&host, "c1", &[]).0);
+            remove(&host, "c1");
+        }
+        assert!(
+            seen.iter().all(|first| *first != kept.0),
+            "{flags:?}: {kept:?} was handed out again: {seen:?}"
+        );
+        set(&host, "{}");
+    }
+    host.finish_clean();
+}
