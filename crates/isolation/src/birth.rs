@@ -141,6 +141,21 @@ pub(crate) fn own_streams(streams: &Streams, (uid, gid): (u32, u32)) -> Result<(
     Ok(())
 }
 
+/// What it means that namespaces cannot be had.
+fn no_namespace(error: std::io::Error) -> Error {
+    if error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) {
+        return Error::new(
+            "clone",
+            "cannot clone into new namespaces: the machine's limit is reached (see the sysctls user.max_*_namespaces; \
+             --userns=host does without a user namespace)",
+        );
+    }
+    match Err::<(), _>(error).step("clone", || "clone into new namespaces") {
+        Err(error) => error,
+        Ok(()) => Error::new("clone", "cannot clone into new namespaces"),
+    }
+}
+
 /// A child that is not a program yet. Dropped, it is ended.
 pub(crate) struct Unborn {
     pid: i32,
@@ -196,7 +211,7 @@ impl Unborn {
                     .step("clone", || "join the other container's user namespace")?;
                 child::hide()?;
                 let args = CloneArgs { namespaces, cgroup: cgroup.for_clone(), sibling: true };
-                match clone3(&args).step("clone", || "clone into new namespaces")? {
+                match clone3(&args).map_err(no_namespace)? {
                     Cloned::Parent { pidfd, .. } => channel::send(socket, b"born", &[pidfd.as_fd()])
                         .step("clone", || "hand over the child"),
                     Cloned::Child => {
@@ -232,7 +247,7 @@ impl Unborn {
     ) -> Result<Unborn> {
         let (ours, theirs) = channel::pair().step("clone", || "make a socket to the child")?;
         let args = CloneArgs { namespaces, cgroup: cgroup.for_clone(), ..CloneArgs::default() };
-        match clone3(&args).step("clone", || "clone into new namespaces")? {
+        match clone3(&args).map_err(no_namespace)? {
             Cloned::Parent { pid, pidfd } => Ok(Unborn { pid, pidfd: Some(pidfd), socket: ours }),
             Cloned::Child => {
                 drop(ours);
