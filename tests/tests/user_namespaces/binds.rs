@@ -24,55 +24,61 @@ fn stable(host: &Host, mode: Mode) -> u32 {
 /// The rows of the table: whom the source belongs to, who works in it, and who they are on disk.
 #[test]
 fn the_table_holds() {
+    table(Mode::Auto);
+}
+
+#[test]
+fn the_table_holds_with_one_range_for_all() {
+    table(Mode::Remap);
+}
+
+fn table(mode: Mode) {
     let host = host("binds-table");
     with_alice(&host);
-    for mode in Mode::OWN {
-        let first = stable(&host, mode);
-        // In remap mode the one range is the stable one of all; else a person's own is.
-        let of_alice = if mode == Mode::Remap { first } else { 100_000 };
-        let rows = [
-            // An ordinary user: the process is that user, everybody else is of their range.
-            ("1000:1000", "0", "0", 1000),
-            ("1000:1000", "1234", "1234", 1000),
-            ("1000:1000", "0", "999", of_alice + 999),
-            ("1000:1000", "0", "1000", of_alice + 1000),
-            ("1000:1000", "1234", "0", of_alice),
-            // Somebody who is no person: that ID stays what it is.
-            ("999:999", "999", "999", 999),
-            ("999:999", "0", "999", 999),
-            ("999:999", "0", "0", first),
-            ("999:999", "0", "1234", first + 1234),
-            // The host's root: nobody is it.
-            ("0:0", "0", "0", first),
-            ("0:0", "0", "999", first + 999),
-            ("0:0", "0", "65535", first + 65_535),
-            // Who has been in a range stays in it.
-            (&format!("{}:{}", of_alice + 999, of_alice + 999), "0", "999", of_alice + 999),
-        ];
-        for (owner, process, inside, on_disk) in rows {
-            // Everybody may write in it, so that what is made there tells.
-            host.sh(&format!("rm -rf /tmp/m; mkdir -m 1777 /tmp/m; chown {owner} /tmp/m")).prints("");
-            let flags = both(mode.on(&host), &["-v", "/tmp/m:/m", "--cap-add=ALL"]);
-            let user = format!("{process}:{process}");
-            let name = format!("{mode:?}: in a folder of {owner}, process {process}, file of {inside}");
-            if process == inside {
-                sh(&host, &both(&flags, &["-u", &user]), "users", "touch /m/x").prints("");
-            } else {
-                // A file that another user of the container has made.
-                host.run_detached(both(
-                    &both(&["--name", "c1"], &flags),
-                    &["-u", &user, "users", "sleep", "1000"],
-                ));
-                host.bulkhead(["exec", "-u", &format!("{inside}:{inside}"), "c1", "touch", "/m/x"])
-                    .prints("");
-                host.bulkhead(["rm", "-f", "c1"]).prints("c1");
-            }
-            assert_eq!(host.sh("stat -c %u:%g /tmp/m/x").stdout(), format!("{on_disk}:{on_disk}"), "{name}");
-            // Another container, with another range, sees the same IDs.
-            let again = both(&flags, &["-u", &user]);
-            let output = sh(&host, &again, "users", "stat -c %u:%g /m/x").run();
-            assert_eq!(output.stdout().trim(), format!("{inside}:{inside}"), "{name}: {output}");
+    let first = stable(&host, mode);
+    // In remap mode the one range is the stable one of all; else a person's own is.
+    let of_alice = if mode == Mode::Remap { first } else { 100_000 };
+    let rows = [
+        // An ordinary user: the process is that user, everybody else is of their range.
+        ("1000:1000", "0", "0", 1000),
+        ("1000:1000", "1234", "1234", 1000),
+        ("1000:1000", "0", "999", of_alice + 999),
+        ("1000:1000", "0", "1000", of_alice + 1000),
+        ("1000:1000", "1234", "0", of_alice),
+        // Somebody who is no person: that ID stays what it is.
+        ("999:999", "999", "999", 999),
+        ("999:999", "0", "999", 999),
+        ("999:999", "0", "0", first),
+        ("999:999", "0", "1234", first + 1234),
+        // The host's root: nobody is it.
+        ("0:0", "0", "0", first),
+        ("0:0", "0", "999", first + 999),
+        ("0:0", "0", "65535", first + 65_535),
+        // Who has been in a range stays in it.
+        (&format!("{}:{}", of_alice + 999, of_alice + 999), "0", "999", of_alice + 999),
+    ];
+    for (owner, process, inside, on_disk) in rows {
+        // Everybody may write in it, so that what is made there tells.
+        host.sh(&format!("rm -rf /tmp/m; mkdir -m 1777 /tmp/m; chown {owner} /tmp/m")).prints("");
+        let flags = both(mode.on(&host), &["-v", "/tmp/m:/m", "--cap-add=ALL"]);
+        let user = format!("{process}:{process}");
+        let name = format!("{mode:?}: in a folder of {owner}, process {process}, file of {inside}");
+        if process == inside {
+            sh(&host, &both(&flags, &["-u", &user]), "users", "touch /m/x").prints("");
+        } else {
+            // A file that another user of the container has made.
+            host.run_detached(both(
+                &both(&["--name", "c1"], &flags),
+                &["-u", &user, "users", "sleep", "1000"],
+            ));
+            host.bulkhead(["exec", "-u", &format!("{inside}:{inside}"), "c1", "touch", "/m/x"]).prints("");
+            host.bulkhead(["rm", "-f", "c1"]).prints("c1");
         }
+        assert_eq!(host.sh("stat -c %u:%g /tmp/m/x").stdout(), format!("{on_disk}:{on_disk}"), "{name}");
+        // Another container, with another range, sees the same IDs.
+        let again = both(&flags, &["-u", &user]);
+        let output = sh(&host, &again, "users", "stat -c %u:%g /m/x").run();
+        assert_eq!(output.stdout().trim(), format!("{inside}:{inside}"), "{name}: {output}");
     }
     host.finish_clean();
 }
@@ -129,39 +135,46 @@ fn others_may_write_what_others_may_write() {
 
 #[test]
 fn a_source_that_is_missing_is_made_for_the_process() {
+    missing(Mode::Auto);
+}
+
+#[test]
+fn a_source_that_is_missing_is_made_for_the_process_with_one_range_for_all() {
+    missing(Mode::Remap);
+}
+
+fn missing(mode: Mode) {
     let host = host("binds-missing");
     with_alice(&host);
-    for mode in Mode::OWN {
-        let first = stable(&host, mode);
-        let (alice, ids) = (1000, |uid: u32, gid: u32| format!("{uid}:{gid}"));
-        host.sh("rm -rf /home/alice/project/* /tmp/roots /tmp/db; mkdir /tmp/roots; mkdir /tmp/db; chown 999:999 /tmp/db").prints("");
-        for (folder, user, expected) in [
-            ("/home/alice/project/data", "0:0", ids(alice, alice)),
-            ("/home/alice/project/a/b/c", "1234:1234", ids(alice, alice)),
-            ("/tmp/roots/data", "0:0", ids(first, first)),
-            ("/tmp/roots/of-7", "7:8", ids(first + 7, first + 8)),
-            ("/tmp/roots/deep/er", "7:8", ids(first + 7, first + 8)),
-            ("/tmp/db/data", "999:999", ids(999, 999)),
-            ("/tmp/db/other", "7:8", ids(first + 7, first + 8)),
-        ] {
-            let bind = format!("{folder}:/m");
-            let flags = both(mode.on(&host), &["-v", &bind, "-u", user]);
-            let script = "echo x > /m/x && mkdir /m/d && stat -c %u:%g /m /m/x /m/d | sort -u";
-            let output = sh(&host, &flags, "users", script).run();
-            output.succeeds().quietly();
-            assert_eq!(output.stdout().trim(), user, "{mode:?} {folder}: {output}");
-            host.sh(&format!("stat -c %u:%g:%a {folder}")).prints(&format!("{expected}:755"));
-            // The same at the second run.
-            sh(&host, &flags, "users", "echo y >> /m/x && wc -l < /m/x").prints("2");
-        }
-        // What was missing above it is the same owner's, so that it can be removed again.
-        host.sh("stat -c %u /home/alice/project/a /home/alice/project/a/b | sort -u").prints("1000");
-        // The usual image of a database finds a folder that it can give to its own user.
-        let flags = both(mode.on(&host), &["-v", "/tmp/roots/pg:/m"]);
-        let start = "chown db /m && chmod 700 /m && su db -c 'echo row >> /m/table && wc -l < /m/table'";
-        sh(&host, &flags, "users", start).prints("1");
-        sh(&host, &flags, "users", start).prints("2");
+    let first = stable(&host, mode);
+    let (alice, ids) = (1000, |uid: u32, gid: u32| format!("{uid}:{gid}"));
+    host.sh("rm -rf /home/alice/project/* /tmp/roots /tmp/db; mkdir /tmp/roots; mkdir /tmp/db; chown 999:999 /tmp/db").prints("");
+    for (folder, user, expected) in [
+        ("/home/alice/project/data", "0:0", ids(alice, alice)),
+        ("/home/alice/project/a/b/c", "1234:1234", ids(alice, alice)),
+        ("/tmp/roots/data", "0:0", ids(first, first)),
+        ("/tmp/roots/of-7", "7:8", ids(first + 7, first + 8)),
+        ("/tmp/roots/deep/er", "7:8", ids(first + 7, first + 8)),
+        ("/tmp/db/data", "999:999", ids(999, 999)),
+        ("/tmp/db/other", "7:8", ids(first + 7, first + 8)),
+    ] {
+        let bind = format!("{folder}:/m");
+        let flags = both(mode.on(&host), &["-v", &bind, "-u", user]);
+        let script = "echo x > /m/x && mkdir /m/d && stat -c %u:%g /m /m/x /m/d | sort -u";
+        let output = sh(&host, &flags, "users", script).run();
+        output.succeeds().quietly();
+        assert_eq!(output.stdout().trim(), user, "{mode:?} {folder}: {output}");
+        host.sh(&format!("stat -c %u:%g:%a {folder}")).prints(&format!("{expected}:755"));
+        // The same at the second run.
+        sh(&host, &flags, "users", "echo y >> /m/x && wc -l < /m/x").prints("2");
     }
+    // What was missing above it is the same owner's, so that it can be removed again.
+    host.sh("stat -c %u /home/alice/project/a /home/alice/project/a/b | sort -u").prints("1000");
+    // The usual image of a database finds a folder that it can give to its own user.
+    let flags = both(mode.on(&host), &["-v", "/tmp/roots/pg:/m"]);
+    let start = "chown db /m && chmod 700 /m && su db -c 'echo row >> /m/table && wc -l < /m/table'";
+    sh(&host, &flags, "users", start).prints("1");
+    sh(&host, &flags, "users", start).prints("2");
     host.finish_clean();
 }
 

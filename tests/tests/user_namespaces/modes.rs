@@ -117,6 +117,9 @@ fn another_container_s_namespace_is_joined() {
     let script = "P=$(ps -o pid,args | awk '/[s]leep 2000/ { print $1 }')
         : < /proc/$P/mem && echo traced; readlink /proc/$P/cwd; kill $P && echo signalled";
     sh(&host, &all, "users", script).prints("traced\n/\nsignalled");
+    // Privileged there is privileged within that user namespace.
+    let script = "mount -t tmpfs none /tmp && hostname other && echo privileged; mknod /d c 1 3 2>/dev/null || echo refused";
+    sh(&host, &["--userns=container:donor", "--privileged"], "users", script).prints("privileged\nrefused");
     // The range is not free while somebody uses it.
     host.bulkhead(["rm", "-f", "donor"]).prints("donor");
     let kept = range_of(&host, "guest").0;
