@@ -44,7 +44,7 @@ impl Engine {
             }
         }
         self.empty_trash();
-        self.free_ranges()
+        self.end_uses_of_ranges()
     }
 
     /// Deletes the folders of containers whose record has gone: a command was killed right after that.
@@ -93,7 +93,7 @@ mod tests {
             std::fs::create_dir_all(folder).unwrap();
         }
         let record = format!(
-            "INSERT INTO containers VALUES ('{known}', 'name', 0, 'i', 'no JSON', 0, 'null', '\"Host\"', '')"
+            "INSERT INTO containers VALUES ('{known}', 'name', 0, 'i', 'no JSON', 0, 'null', '\"Host\"')"
         );
         engine.store.write(|transaction| Ok(transaction.execute_batch(&record)?)).unwrap();
         assert!(engine.remove_orphaned_folders().is_err());

@@ -80,6 +80,10 @@ pub fn bring(
         Ok((first, Said { warnings, leaves_ids })) => Ok(Born { first, cgroup, warnings, leaves_ids }),
         Err(error) => {
             drop(cgroup);
+            if plan.namespaces.pid != PidNamespace::New {
+                // What was born in somebody else's namespace and is held back there ends with nothing else.
+                let _ = crate::cgroups::kill_all(&plan.cgroup.path);
+            }
             // The error above is the one to tell; an empty group that stays is found by the next command.
             let _ = crate::cgroups::remove(&plan.cgroup.path);
             Err(error)
@@ -228,6 +232,8 @@ impl Unborn {
             }
         })?;
         drop(theirs);
+        // Those who live there can stop it.
+        midwife.await_word(PATIENCE / 20)?;
         let message = channel::receive(&midwife.socket).step("clone", || "hear of the child")?;
         let Some(message) = message else { return Err(Error::new("clone", "nobody was born")) };
         let Some(pidfd) = message.fds.into_iter().next() else {
@@ -323,21 +329,27 @@ impl Unborn {
     /// The child may be in a PID namespace whose members can stop it: `patience` seconds are enough for a machine
     /// under load, and then it is ended, so that whoever waits here goes on.
     pub(crate) fn see_it_run(mut self, patience: i64, trace: &mut Trace) -> Result<Running> {
-        let socket = rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN);
-        let until = Timespec { tv_sec: patience, tv_nsec: 0 };
-        if let Ok(0) = rustix::event::poll(&mut [socket], Some(&until)) {
-            return Err(Error::new(
-                "clone",
-                format!(
-                    "the program has not started within {patience} seconds: something in the container holds it back"
-                ),
-            ));
-        }
+        self.await_word(patience)?;
         let terminal = self.listen(trace)?;
         // An end without a word is the program's start, or the death of a child that somebody killed: whoever owns the
         // pidfd learns that as it would of the program.
         let pidfd = self.pidfd.take().ok_or_else(|| Error::new("clone", "the child is gone"))?;
         Ok(Running { pid: self.pid, pidfd, terminal })
+    }
+
+    /// Waits until it says something, or ends.
+    fn await_word(&self, patience: i64) -> Result<()> {
+        let socket = rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN);
+        let until = Timespec { tv_sec: patience, tv_nsec: 0 };
+        match rustix::event::poll(&mut [socket], Some(&until)) {
+            Ok(0) => Err(Error::new(
+                "clone",
+                format!(
+                    "the program has not started within {patience} seconds: something in the container holds it back"
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn listen(&self, trace: &mut Trace) -> Result<Option<OwnedFd>> {

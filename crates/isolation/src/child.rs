@@ -53,7 +53,7 @@ fn live(
     let root =
         prepared.next().ok_or_else(|| Error::new("root file system", "no root file system arrived"))?;
     mnt::attach_root(root.as_fd())?;
-    mounts::attach_all(&plan.mounts, root.as_fd(), &mut prepared, &plan.namespaces, cgroup)?;
+    mounts::attach_all(&plan.mounts, root.as_fd(), &mut prepared, &plan.namespaces, &delivery.user, cgroup)?;
     trace.lap("mounts");
     sysctls::apply(root.as_fd(), &plan.sysctls)?;
     mounts::mask::make_readonly(root.as_fd(), &plan.readonly_paths)?;

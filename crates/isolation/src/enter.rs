@@ -58,6 +58,17 @@ pub fn enter(
     unborn.see_it_run(PATIENCE, trace)
 }
 
+/// Finds the user in the container's own files, with the rights that the container's root has over files by its ID, and
+/// no others: a link there may lead into a bind of the host's.
+fn resolve(container: Container<'_>, process: &Process) -> Result<users::User> {
+    let (uid, gid) = container.namespaces.user.outside(0, 0)?;
+    let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .step("exec", || "open the container's root")?;
+    bulkhead_sys::process::with_files_of(uid, gid, || {
+        users::resolve(root.as_fd(), &process.user, &process.additional_groups)
+    })
+}
+
 fn live(
     container: Container<'_>,
     process: &Process,
@@ -69,10 +80,7 @@ fn live(
     leave_descriptors(socket, streams, Some(container.first))?;
     // While this process still has the host's rights.
     rlimits::apply(&process.rlimits, None)?;
-    let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .step("exec", || "open the container's root")?;
-    let user = users::resolve(root.as_fd(), &process.user, &process.additional_groups)?;
-    drop(root);
+    let user = resolve(container, process)?;
     if let Some(streams) = streams {
         // The pipes are the host root's.
         own_streams(streams, container.namespaces.user.outside(user.uid, user.gid)?)?;

@@ -138,8 +138,9 @@ fn filter(process: &Process) -> Result<()> {
 
 fn become_user(user: &User) -> Result<()> {
     let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    rustix::thread::set_thread_groups(&groups)
-        .step("user", || format!("take the groups {:?}", user.groups))?;
+    rustix::thread::set_thread_groups(&groups).step("user", || {
+        format!("take the groups {:?} (are they all in the container's ID range?)", user.groups)
+    })?;
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     rustix::thread::set_thread_res_gid(gid, gid, gid)
         .step("user", || format!("become group {}", user.gid))?;

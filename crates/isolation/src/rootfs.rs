@@ -17,7 +17,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, Step};
-use crate::mounts::Attributes;
+use crate::mounts::{Attributes, pseudo};
 
 const STEP: &str = "root file system";
 
@@ -71,28 +71,14 @@ pub(crate) fn prepare(rootfs: &Rootfs, mapping: Option<BorrowedFd<'_>>) -> Resul
     }
 }
 
-/// Mounts an image's layers alone, read-only and detached.
+/// Mounts an image's layers alone, detached. It is an overlay without a writable layer, however few they are: that can
+/// never be written, whereas the container could take the read-only flag off a plain mount of a layer.
 pub(crate) fn readonly(layers: &[Layer], mapping: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    if layers.is_empty() {
+        return Err(crate::Error::new(STEP, "the image that is to be mounted has no layers"));
+    }
     let attributes = Attributes { nodev: true, nosuid: true, ..Attributes::default() }.readonly();
-    let mount = match layers {
-        [] => return Err(crate::Error::new(STEP, "the image that is to be mounted has no layers")),
-        // One layer is what it shows: an overlay takes two at least.
-        [Layer::Stored { store, name }] => {
-            let path = format!("{store}/{name}");
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-            let fd = open_tree(CWD, &path, flags).step(STEP, || format!("open the layer {path}"))?;
-            if let Some(mapping) = mapping {
-                set_attributes(fd.as_fd(), &Change { idmap: Some(mapping), ..Change::default() })
-                    .step(STEP, || format!("map the IDs of the layer {path}"))?;
-            }
-            fd
-        }
-        [Layer::Machine] => machine()?,
-        _ => {
-            let rootfs = Rootfs { layers: layers.to_vec(), writable: None, readonly: true };
-            prepare(&rootfs, mapping)?
-        }
-    };
+    let mount = prepare(&Rootfs { layers: layers.to_vec(), writable: None, readonly: true }, mapping)?;
     set_attributes(mount.as_fd(), &attributes.change())
         .step(STEP, || "make the mount of an image read-only")?;
     Ok(mount)
@@ -143,6 +129,12 @@ impl Parts {
             if detach {
                 detached.push(own);
             }
+        }
+        if writable.is_none() && lower.len() == 1 {
+            // Alone, a layer is no overlay.
+            let empty = pseudo::mount("tmpfs", &[("mode", "0755"), ("nr_inodes", "1")], Attributes::INERT)?;
+            lower.push(empty.try_clone().step(STEP, || "keep an empty layer")?);
+            detached.push(empty);
         }
         if mapping.is_some() || detach {
             detached.extend(stores.into_iter().map(|(_, fd)| fd));

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use bulkhead_isolation::capabilities::{Set, bounding_set};
+use bulkhead_isolation::cgroups;
 use bulkhead_isolation::enter::Container;
 use bulkhead_isolation::{Error, Result, Step};
 use bulkhead_sys::{channel, pidfd};
@@ -63,9 +64,9 @@ impl Life {
             Request::Signal(signal) => {
                 pidfd::send_signal(self.born.first.pidfd.as_fd(), signal)
                     .step("signal", || format!("send signal {signal} to the container"))?;
-                // A frozen process (version 1) dies only when it is thawed.
-                if signal == 9 && self.status.state == State::Paused {
-                    self.born.cgroup.freeze(false)?;
+                // A frozen process (version 1) dies only when it is thawed, whoever froze it.
+                if signal == 9 {
+                    cgroups::thaw_all(&self.cgroup_path)?;
                 }
                 done
             }

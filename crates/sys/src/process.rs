@@ -101,6 +101,34 @@ fn fork() -> io::Result<Cloned> {
     Ok(Cloned::Parent { pid, pidfd })
 }
 
+/// Does `work` with the rights over files that this user and group have, without those that root's capabilities give
+/// (setfsuid(2)): for a look at what somebody else arranged.
+pub fn with_files_of<T>(uid: u32, gid: u32, work: impl FnOnce() -> T) -> T {
+    // Root's own files need no change, and no capability would be given up for them.
+    let change = (uid, gid) != (0, 0);
+    let become_one = |uid: u32, gid: u32| {
+        // The group first: as another user this process may not change it any more.
+        if uid == 0 {
+            // SAFETY: only numbers are passed; the kernel takes them for this thread alone.
+            unsafe { libc::syscall(libc::SYS_setfsuid, uid) };
+        }
+        // SAFETY: as above.
+        unsafe { libc::syscall(libc::SYS_setfsgid, gid) };
+        if uid != 0 {
+            // SAFETY: as above.
+            unsafe { libc::syscall(libc::SYS_setfsuid, uid) };
+        }
+    };
+    if change {
+        become_one(uid, gid);
+    }
+    let result = work();
+    if change {
+        become_one(0, 0);
+    }
+    result
+}
+
 /// Replaces the program of this process (execve(2)). Returns only if that failed.
 pub fn exec(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {

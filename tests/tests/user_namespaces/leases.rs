@@ -15,9 +15,10 @@ fn remove(host: &Host, name: &str) {
     host.bulkhead(["rm", "-f", name]).prints(name);
 }
 
-/// A pool of so many ranges, so that what is free shows by what is handed out. The engine keeps the first for itself.
+/// A pool of so many ranges, so that what is free shows by what is handed out; one of them, and two more, the engine
+/// keeps for itself.
 fn pool(host: &Host, ranges: u32) {
-    let last = 1_048_576 + ranges * 65_536 - 1;
+    let last = 1_048_576 + (ranges + 2) * 65_536 - 1;
     set(host, &format!(r#"{{"userns-auto-pool": "1048576-{last}"}}"#));
 }
 
@@ -84,7 +85,8 @@ fn ranges_keep_off_those_of_others() {
         seen.push(range.0);
     }
     seen.sort_unstable();
-    assert_eq!(seen, [1_376_256, 1_441_792, 1_507_328]);
+    // The engine's own three, one after the other, are the sixth to the eighth.
+    assert_eq!(seen, [1_048_576, 1_572_864, 1_638_400]);
     sh(&host, &[], "busybox", "true").fails(125, "no range");
     host.finish();
 }
@@ -95,10 +97,11 @@ fn the_pool_stands_in_the_files_for_other_tools() {
     host.sh("echo '# kept' > /etc/subuid; echo docker:100000:65536 >> /etc/subuid; chmod 640 /etc/subuid")
         .prints("");
     sh(&host, &[], "busybox", "true").prints("");
-    let count = 1_879_048_192 - 524_288;
+    // A block of 256 ranges, above those that useradd(8) hands out.
+    let block = "bulkhead-auto:604504064:16777216";
     host.sh("cat /etc/subuid; stat -c %a /etc/subuid")
-        .prints(&format!("# kept\ndocker:100000:65536\nbulkhead-auto:524288:{count}\n640"));
-    host.sh("cat /etc/subgid").prints(&format!("bulkhead-auto:524288:{count}"));
+        .prints(&format!("# kept\ndocker:100000:65536\n{block}\n640"));
+    host.sh("cat /etc/subgid").prints(block);
     // Its user is one of the system's, as whom nobody can log in.
     let shown = host
         .sh("getent passwd bulkhead-auto; getent group bulkhead-auto; grep ^bulkhead-auto: /etc/shadow")

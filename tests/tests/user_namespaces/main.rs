@@ -12,6 +12,7 @@ mod attacks_on_kernel;
 mod attacks_on_processes;
 mod binds;
 mod claims;
+mod hardening;
 mod images_and_programs;
 mod leases;
 mod modes;

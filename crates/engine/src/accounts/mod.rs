@@ -89,6 +89,22 @@ impl Etc {
         lines::setting_range(&self.login_defs(), min, max, 1000..=60000)
     }
 
+    /// Where the IDs end that useradd(8) gives ranges to people from: SUB_UID_MAX or SUB_GID_MAX, the higher of them.
+    pub(crate) fn people_s_ranges_end(&self) -> u32 {
+        let defs = self.login_defs();
+        let end = |min, max| *lines::setting_range(&defs, min, max, 100_000..=600_100_000).end();
+        end("SUB_UID_MIN", "SUB_UID_MAX").max(end("SUB_GID_MIN", "SUB_GID_MAX"))
+    }
+
+    /// Every user, in the file's order.
+    ///
+    /// # Errors
+    /// passwd is there and cannot be read.
+    pub(crate) fn users(&self) -> Result<Vec<Account>> {
+        let passwd = self.contents("passwd")?;
+        Ok(lines::rows(&passwd).filter_map(|row| row.account()).collect())
+    }
+
     /// The IDs of services: SYS_UID_MIN to SYS_UID_MAX or SYS_GID_MIN to SYS_GID_MAX, by default 100 to the
     /// ID before the first one of people.
     pub(crate) fn services(&self, kind: Kind) -> RangeInclusive<u32> {

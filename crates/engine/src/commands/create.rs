@@ -10,8 +10,8 @@ use bulkhead_supervisor::status::ProcessId;
 
 use crate::error::{Doing, Error, Result};
 use crate::spec::binds::{self, Source, Wanted};
-use crate::spec::merge;
 use crate::spec::namespaces::{self, Mode, Modes};
+use crate::spec::{Leaves, merge};
 use crate::store::containers::Container;
 use crate::store::{addresses, containers, id_ranges, images, volumes};
 use crate::users::choose;
@@ -60,6 +60,10 @@ impl Engine {
         let mut host = request.host_config.clone().unwrap_or_default();
         let mut warnings = Vec::new();
         let decided = self.decide_users(&mut request, &mut host, &mut warnings)?;
+        // Docker shows these empty, not missing.
+        host.userns_mode.get_or_insert_default();
+        host.pid_mode.get_or_insert_default();
+        host.uts_mode.get_or_insert_default();
         choose::check_image(&decided.choice, &self.highest_id(&image)?)?;
         merge::merge(&mut request, &image.config)?;
         let id = id::random();
@@ -142,18 +146,20 @@ impl Engine {
         let host = container.config.host_config.clone().unwrap_or_default();
         let network = self.wants_address(&host)?.then(|| self.default_network()).transpose()?;
         let shares = spec::shares_files(&host, wanted)?;
-        let leaves_ids = spec::leaves_ids(&host, wanted)?;
+        let leaves = spec::leaves(&host, wanted)?;
         let root = self.roots.root.clone();
-        let ready = self.ready_users(decided, shares, &root, warnings)?;
+        let ready = self.ready_users(decided, shares, &root)?;
         let mut attempt = 0;
         loop {
             container.name = name.map_or_else(|| names::propose(attempt), str::to_owned);
             attempt += 1;
             let done = self.store.write(|transaction| {
-                let stable = if shares { ready.stable(transaction)? } else { 0 };
+                let first_id = if shares { ready.own(transaction)?.volumes() } else { 0 };
                 container.users = ready.take(transaction, &container.id)?;
-                if leaves_ids {
-                    id_ranges::keep(transaction, &container.id)?;
+                match leaves {
+                    Leaves::Surely => id_ranges::keep(transaction, &container.id)?,
+                    Leaves::Perhaps => id_ranges::unsure(transaction, &container.id, true)?,
+                    Leaves::Nothing => {}
                 }
                 containers::insert(transaction, container)?;
                 if let Some(network) = &network {
@@ -171,7 +177,7 @@ impl Engine {
                             created: now_nanoseconds() / 1_000_000_000,
                             labels: labels.clone(),
                             anonymous: *anonymous,
-                            first_id: stable,
+                            first_id,
                         };
                         volumes::take(transaction, &volume, &container.id)?;
                     }
@@ -180,7 +186,10 @@ impl Engine {
             });
             match done {
                 Err(Error::Conflict(_)) if name.is_none() && attempt < 32 => {}
-                other => return other,
+                other => {
+                    warnings.extend(ready.warning());
+                    return other;
+                }
             }
         }
     }

@@ -81,8 +81,10 @@ impl Engine {
             line("ID pool", format!("{}-{}", pool.first, pool.last)),
             line("ID ranges held", held),
         ];
-        if let Some(first) = id_ranges::known_stable(connection)? {
-            lines.push(line("IDs of volumes on disk", format!("{first}-{}", first.saturating_add(SLOT - 1))));
+        if let Some(own) = id_ranges::known_own(connection)? {
+            let range = |first: u32| format!("{first}-{}", first.saturating_add(SLOT - 1));
+            lines.push(line("IDs on disk in volumes", range(own.volumes())));
+            lines.push(line("IDs on disk in binds", range(own.binds())));
         }
         Ok(lines)
     }

@@ -91,10 +91,10 @@ impl Engine {
         // What cannot be deleted now is in the trash, where the next command finds it.
         let _ = std::fs::remove_dir_all(&aside);
         match &container.users {
-            Users::Host | Users::Shared(_) => Ok(()),
-            Users::Own(_) => self.free_range(&container.id, &self.cgroup_of(container)),
-            // The last one of those who share a range gives it back.
-            Users::OfContainer { id, .. } => self.free_range(id, &self.cgroup_of(container)),
+            Users::Host | Users::Shared(_) | Users::Lines(_) => Ok(()),
+            Users::Own(_) | Users::OfContainer { .. } => {
+                self.end_use_of_range(&container.id, &self.cgroup_of(container))
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::spec::{self, Surroundings, text};
 use crate::store::containers::Container;
 use crate::store::{addresses, id_ranges, volumes};
 use crate::users::Users;
+use crate::users::pool::Taken;
 use crate::{Condition, Engine, hosts_files};
 
 /// How a container is to be started.
@@ -110,12 +111,27 @@ impl Engine {
             finish: container.auto_remove.then(|| self.finish_command(container)).transpose()?,
             trace: starting.trace,
         };
+        let perhaps =
+            spec::leaves(&host, &wanted)? == spec::Leaves::Perhaps && container.users != Users::Host;
+        if perhaps && !id_ranges::is_unsure(self.store.read(), &container.id)? {
+            self.store.write(|transaction| id_ranges::unsure(transaction, &container.id, true))?;
+        }
         trace.lap("plan");
-        match bring_to_life(&connection, start, &handles, &starting.streams) {
-            Ok((said, laps, leaves_ids)) => {
-                if leaves_ids {
+        let answer = bring_to_life(&connection, start, &handles, &starting.streams);
+        if perhaps {
+            match &answer {
+                Ok((_, _, true)) => {
                     self.store.write(|transaction| id_ranges::keep(transaction, &container.id))?;
                 }
+                // It has nothing unmapped, or never ran.
+                Ok((_, _, false)) | Err(Error::Birth(_)) => {
+                    self.store.write(|transaction| id_ranges::unsure(transaction, &container.id, false))?;
+                }
+                Err(_) => {}
+            }
+        }
+        match answer {
+            Ok((said, laps, _)) => {
                 warnings.extend(said);
                 trace.lap("brought to life, of which:");
                 trace.adopt("  ", laps);
@@ -165,11 +181,11 @@ impl Engine {
     /// Opens the namespaces of the containers that are joined.
     fn join(&self, container: &Container, host: &HostConfig) -> Result<Joined> {
         let (modes, mut joined) = (Modes::of(host)?, Joined::default());
-        if let Users::OfContainer { mappings, .. } = &container.users {
+        if let Users::OfContainer { users, .. } = &container.users {
             let name = host.userns_mode.as_deref().unwrap_or("").trim_start_matches("container:");
             let (other, status) = self.to_be_joined(name, "user")?;
             // What this container wrote belongs to that mapping.
-            if other.users.mappings() != Some(mappings) {
+            if other.users.in_the_first_place() != &**users {
                 return Err(Error::Conflict(format!("container {name} has other IDs than it had")));
             }
             joined.user = Some(joined.add(open_namespace(&other, &status, "user")?));
@@ -207,7 +223,8 @@ impl Engine {
             return Ok(all);
         }
         let connection = self.store.read();
-        all.stable = id_ranges::known_stable(connection)?.unwrap_or(0);
+        all.own = id_ranges::known_own(connection)?;
+        all.reserved = Taken::new(id_ranges::reserved(connection)?);
         for one in wanted {
             if let binds::Source::Volume { name, .. } = &one.source {
                 let first = volumes::find(connection, name)?.map_or(0, |volume| volume.first_id);

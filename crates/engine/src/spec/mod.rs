@@ -23,6 +23,8 @@ pub mod process;
 pub mod resources;
 pub mod security;
 
+use std::cell::OnceCell;
+
 use bollard_stubs::models::{ContainerCreateBody, HostConfig};
 use bulkhead_isolation::cgroups::Cgroup;
 use bulkhead_isolation::rootfs::{Layer, Rootfs};
@@ -33,7 +35,10 @@ use crate::roots::Roots;
 use crate::spec::binds::{Source, Wanted};
 use crate::spec::namespaces::{Mode, Modes};
 use crate::store::containers::Container;
+use crate::store::id_ranges::Own;
 use crate::users::Users;
+use crate::users::binds::Machine;
+use crate::users::pool::Taken;
 
 /// What the plan of a container depends on beside its own configuration.
 pub(crate) struct Surroundings<'a> {
@@ -58,8 +63,12 @@ pub(crate) struct Surroundings<'a> {
 /// Where container IDs stand on disk in what several containers share.
 #[derive(Debug, Default)]
 pub(crate) struct Volumes {
-    /// The first ID of the engine's own range.
-    pub(crate) stable: u32,
+    /// The engine's own ranges.
+    pub(crate) own: Option<Own>,
+    /// What the engine has handed out or taken for itself.
+    pub(crate) reserved: Taken,
+    /// The machine's accounts, looked up when they are first asked for.
+    pub(crate) machine: OnceCell<Machine>,
     /// The first ID of each volume.
     pub(crate) first: Vec<(String, u32)>,
 }
@@ -103,7 +112,9 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
     let mounts = mounts::plan(container, &host, around, &security)?;
     let resources = resources::plan(&host, &security, &mut warnings)?;
     let process = process::plan(container, &host, around, &security, &mut warnings)?;
-    let own_processes = Modes::of(&host)?.pid == Mode::Own;
+    // Who is in another container's user namespace owns what that owns.
+    let own_processes =
+        Modes::of(&host)?.pid == Mode::Own || matches!(container.users, Users::OfContainer { .. });
     if container.users != Users::Host && !own_processes {
         security.readonly_paths.insert(0, "/proc".into());
     }
@@ -144,11 +155,32 @@ pub(crate) fn shares_files(host: &HostConfig, wanted: &[Wanted]) -> Result<bool>
     Ok(files || Modes::of(host)?.ipc == Mode::Host)
 }
 
-/// Whether a container can leave something behind that has its own range's IDs: files in what it asked to have unmapped,
-/// objects in the host's IPC namespace.
-pub(crate) fn leaves_ids(host: &HostConfig, wanted: &[Wanted]) -> Result<bool> {
-    let unmapped = |one: &Wanted| matches!(one.ids.mapping, mount_ids::Mapping::None) && !one.readonly;
-    Ok(wanted.iter().any(unmapped) || Modes::of(host)?.ipc == Mode::Host)
+/// Whether a container can leave something behind that has its own range's IDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// It cannot.
+    Nothing,
+    /// It can where a file system cannot map IDs, which shows when it starts.
+    Perhaps,
+    /// It can: files in what it asked to have unmapped, objects in the host's IPC namespace.
+    Surely,
+}
+
+/// See [`Leaves`].
+pub(crate) fn leaves(host: &HostConfig, wanted: &[Wanted]) -> Result<Leaves> {
+    // Who may mount can take a read-only flag off.
+    let mounts = security::may_mount(host);
+    let writable = |one: &&Wanted| {
+        matches!(one.source, Source::Bind { .. } | Source::Volume { .. }) && (mounts || !one.readonly)
+    };
+    if Modes::of(host)?.ipc == Mode::Host {
+        return Ok(Leaves::Surely);
+    }
+    Ok(wanted.iter().filter(writable).fold(Leaves::Nothing, |so_far, one| match one.ids.mapping {
+        mount_ids::Mapping::None => Leaves::Surely,
+        _ if so_far == Leaves::Nothing => Leaves::Perhaps,
+        _ => so_far,
+    }))
 }
 
 /// A path as text. Docker's formats, and ours, hold only UTF-8.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bollard_stubs::models::HostConfig;
 use bulkhead_isolation::Handle;
-use bulkhead_isolation::mounts::bind::Bind;
+use bulkhead_isolation::mounts::bind::{Bind, Seen};
 use bulkhead_isolation::mounts::ids::{BindIds, Stored};
 use bulkhead_isolation::mounts::{Attributes, Mount, Source};
 use bulkhead_isolation::namespaces::mnt::Propagation;
@@ -95,7 +95,7 @@ fn kernel_s(
     let shm = "/dev/shm";
     match modes.ipc {
         Mode::Host => {
-            let ids = usual_ids(container, shm, around)?;
+            let (ids, _) = usual_ids(container, shm, around)?;
             all.push(new(shm, Source::Bind(Bind::of(shm.into(), true, ids)), inert));
         }
         Mode::Container(_) => {
@@ -109,7 +109,9 @@ fn kernel_s(
                 return Err(Error::Invalid(format!("invalid size of /dev/shm: {size} bytes")));
             }
             let options = vec![("mode".into(), "1777".into()), ("size".into(), size.to_string())];
-            all.push(new(shm, Source::Tmpfs { options, copy_up: false }, inert));
+            // One that others may join holds the IDs of others too: it must not be the container's own.
+            let of_host = host.ipc_mode.as_deref() == Some("shareable");
+            all.push(new(shm, Source::Tmpfs { options, copy_up: false, of_host }, inert));
         }
     }
     Ok(all)
@@ -135,33 +137,50 @@ fn own_files(folder: &Path, readonly: bool) -> Result<Vec<Mount>> {
 fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> Result<Mount> {
     let attributes =
         Attributes { readonly: wanted.readonly, propagation: wanted.propagation, ..Attributes::default() };
-    let reown = wanted.ids.reown;
     Ok(match &wanted.source {
         binds::Source::Bind { path, create, recursive } => {
-            let ids = match &wanted.ids.mapping {
-                Mapping::Usual if reown => own_range(container, path, around)?,
+            refuse_shared(container, wanted)?;
+            let (mut ids, seen) = match &wanted.ids.mapping {
                 Mapping::Usual => usual_ids(container, path, around)?,
-                Mapping::None => BindIds::Unmapped,
-                Mapping::Idmap(lists) => mount_ids::bind_ids(lists)?,
+                Mapping::None => (BindIds::Unmapped, None),
+                Mapping::Idmap(lists) => (mount_ids::bind_ids(lists)?, None),
             };
+            let reown = wanted.ids.reown;
+            if reown {
+                refuse_to_give(path)?;
+                // Nobody's IDs are in it afterwards but the container's.
+                if let BindIds::Stored { uids, gids } = &mut ids {
+                    for stored in [uids, gids] {
+                        (stored.process, stored.same) = (None, None);
+                    }
+                }
+            }
             // Who asks for no mapping knows what that means.
             let warn = wanted.ids.mapping == Mapping::Usual;
-            refuse_shared(container, wanted)?;
-            let bind = Bind { create: *create, reown, warn, ..Bind::of(path.clone(), *recursive, ids) };
+            let bind = Bind { create: *create, reown, warn, seen, ..Bind::of(path.clone(), *recursive, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
         }
         binds::Source::Volume { name, copy, .. } => {
             let path = text(&around.roots.volume(name))?;
             let first = around.volumes.first.iter().find(|(known, _)| known == name).map(|(_, first)| *first);
-            let ids = match (first, &container.users) {
-                (Some(0) | None, Users::Host) => BindIds::Unmapped,
-                // One of an older version: what stands on disk is what was written.
-                (Some(0) | None, _) => mount_ids::bind_ids("")?,
+            let ids = match (first, container.users.mappings()) {
+                // Not made yet, or with the host's IDs.
+                (None, _) | (Some(0), None) => BindIds::Unmapped,
+                // What stands in it are IDs of the host, root's among them.
+                (Some(0), Some(_)) => {
+                    return Err(Error::Conflict(format!(
+                        "the volume {name} was made by an earlier version and holds IDs of the host: use it with \
+                         --userns=host, or make another one"
+                    )));
+                }
                 (Some(first), _) => {
                     BindIds::Stored { uids: Stored::range(first), gids: Stored::range(first) }
                 }
             };
-            let bind = Bind { fill: *copy, reown, warn: true, ..Bind::of(path, false, ids) };
+            // A container whose users are the host's must not become somebody by a file that another one left there.
+            let attributes = Attributes { nosuid: container.users == Users::Host, ..attributes };
+            let bind =
+                Bind { fill: *copy, reown: wanted.ids.reown, warn: true, ..Bind::of(path, false, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
         }
         binds::Source::Image { id } => {
@@ -190,28 +209,39 @@ fn refuse_shared(container: &Container, wanted: &Wanted) -> Result<()> {
     }
 }
 
-/// The mapping that a source of the host gets if nobody asks for another.
-fn usual_ids(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<BindIds> {
-    if container.users == Users::Host {
-        return Ok(BindIds::Unmapped);
+/// The mapping that a source of the host gets if nobody asks for another, and who was found there.
+fn usual_ids(
+    container: &Container,
+    path: &str,
+    around: &Surroundings<'_>,
+) -> Result<(BindIds, Option<Seen>)> {
+    let Some(own) = around.volumes.own else { return Ok((BindIds::Unmapped, None)) };
+    let users = container.users.in_the_first_place();
+    if matches!(users, Users::Host | Users::Lines(_)) {
+        // IDs of the host that were given by name are what stands on disk.
+        return Ok((BindIds::Unmapped, None));
     }
-    let (machine, owner) = look(container, path, around)?;
-    let (uids, gids) = users::binds::decide(&machine, owner);
-    Ok(BindIds::Stored { uids, gids })
-}
-
-/// The same for a source that is given to the container, and has nobody's IDs in it afterwards but the container's.
-fn own_range(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<BindIds> {
-    match usual_ids(container, path, around)? {
-        BindIds::Stored { uids, gids } => {
-            Ok(BindIds::Stored { uids: Stored::range(uids.first), gids: Stored::range(gids.first) })
+    let seen = look(path)?;
+    let machine = match around.volumes.machine.get() {
+        Some(machine) => machine,
+        None => {
+            let made = Machine::look(&Etc::system(), own, around.volumes.reserved.clone())?;
+            around.volumes.machine.get_or_init(|| made)
         }
-        other => Ok(other),
-    }
+    };
+    let shared = match users {
+        Users::Shared(mappings) => {
+            let first = |lines: &[IdMap]| lines.first().map(|line| line.outside);
+            first(&mappings.uids).zip(first(&mappings.gids))
+        }
+        _ => None,
+    };
+    let (uids, gids) = users::binds::decide(machine, (seen.uid, seen.gid), shared, users.kept());
+    Ok((BindIds::Stored { uids, gids }, Some(seen)))
 }
 
-fn look(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<(Machine, (u32, u32))> {
-    // One that is not there yet is to belong to whom the folder above belongs to.
+/// Who is at `path`, or, if nothing is there yet, in the nearest folder above: to that it will belong.
+fn look(path: &str) -> Result<Seen> {
     let mut there = Path::new(path);
     let metadata = loop {
         match std::fs::metadata(there) {
@@ -222,17 +252,30 @@ fn look(container: &Container, path: &str, around: &Surroundings<'_>) -> Result<
             },
         }
     };
-    let owner = (metadata.uid(), metadata.gid());
-    let stable = around.volumes.stable;
-    let machine = match &container.users {
-        Users::Shared(mappings) => {
-            let first = |lines: &[IdMap]| lines.first().map_or(stable, |line| line.outside);
-            let (uids, gids) = (first(&mappings.uids), first(&mappings.gids));
-            Machine::look(&Etc::system(), owner.0, stable)?.with_one_range(uids, gids)
-        }
-        _ => Machine::look(&Etc::system(), owner.0, stable)?,
+    Ok(Seen { device: metadata.dev(), inode: metadata.ino(), uid: metadata.uid(), gid: metadata.gid() })
+}
+
+/// `:U` gives everything in a folder away: not one that the machine lives on.
+fn refuse_to_give(path: &str) -> Result<()> {
+    let real = std::fs::canonicalize(path)
+        .doing(|| format!("find {path}, which is to be given to the container"))?;
+    let parts: Vec<_> = real.iter().skip(1).map(|part| part.to_string_lossy()).collect();
+    let system = match parts.first().map(|part| &**part) {
+        None => true,
+        Some(
+            "bin" | "boot" | "dev" | "etc" | "lib" | "lib32" | "lib64" | "libx32" | "proc" | "sbin" | "sys"
+            | "usr",
+        ) => true,
+        Some("var") => parts.len() < 3 || matches!(parts.get(1).map(|part| &**part), Some("run" | "spool")),
+        Some(_) => parts.len() < 2,
     };
-    Ok((machine, owner))
+    if system {
+        return Err(Error::Invalid(format!(
+            "{} is the machine's own: it is not given to a container (:U)",
+            real.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Docker's `--tmpfs` is `noexec,nosuid,nodev` unless the opposite is asked for.
@@ -264,5 +307,5 @@ fn tmpfs(wanted: &Wanted, options: &[(String, String)]) -> Result<Mount> {
     if !kept.iter().any(|(key, _)| key == "mode") {
         kept.push(("mode".into(), "1777".into()));
     }
-    Ok(new(&wanted.target, Source::Tmpfs { options: kept, copy_up: false }, attributes))
+    Ok(new(&wanted.target, Source::Tmpfs { options: kept, copy_up: false, of_host: false }, attributes))
 }

@@ -125,10 +125,13 @@ pub(crate) fn plan(container: &Container, host: &HostConfig, joined: &Joined) ->
     let modes = Modes::of(host)?;
     let user = match &container.users {
         Users::Host => UserNamespace::Host,
-        Users::Own(mappings) | Users::Shared(mappings) => UserNamespace::New(mappings.clone()),
-        Users::OfContainer { mappings, .. } => {
-            UserNamespace::Join { namespace: opened(joined.user)?, mappings: mappings.clone() }
+        Users::Own(mappings) | Users::Shared(mappings) | Users::Lines(mappings) => {
+            UserNamespace::New(mappings.clone())
         }
+        Users::OfContainer { users, .. } => UserNamespace::Join {
+            namespace: opened(joined.user)?,
+            mappings: users.mappings().cloned().unwrap_or_default(),
+        },
     };
     let cgroup = match host.cgroupns_mode {
         Some(HostConfigCgroupnsModeEnum::HOST) => CgroupNamespace::Host,

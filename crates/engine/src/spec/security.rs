@@ -152,6 +152,15 @@ fn capabilities(host: &HostConfig, privileged: bool) -> Result<Set> {
     Ok(set.and(own))
 }
 
+/// Whether the container's root may mount, and so take the read-only flag off a mount of its own.
+pub(crate) fn may_mount(host: &HostConfig) -> bool {
+    let given = host.cap_add.iter().flatten();
+    host.privileged == Some(true)
+        || given
+            .map(|name| name.to_ascii_uppercase())
+            .any(|name| matches!(name.trim_start_matches("CAP_"), "ALL" | "SYS_ADMIN"))
+}
+
 fn map_device(mapping: &DeviceMapping, security: &mut Security) -> Result<()> {
     let path = mapping.path_on_host.as_deref().unwrap_or("");
     let inside = mapping.path_in_container.as_deref().filter(|path| !path.is_empty()).unwrap_or(path);

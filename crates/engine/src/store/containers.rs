@@ -64,13 +64,8 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
         )));
     }
     let users = serde_json::to_string(&container.users).map_err(corrupt)?;
-    let users_of = match &container.users {
-        Users::OfContainer { id, .. } => id.as_str(),
-        Users::Host | Users::Own(_) | Users::Shared(_) => "",
-    };
-    transaction
-        .prepare_cached("INSERT INTO containers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-        .execute(params![
+    transaction.prepare_cached("INSERT INTO containers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
+        params![
             container.id,
             container.name,
             container.created,
@@ -78,9 +73,9 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
             config,
             container.auto_remove,
             creator,
-            users,
-            users_of
-        ])?;
+            users
+        ],
+    )?;
     Ok(())
 }
 

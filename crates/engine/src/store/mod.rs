@@ -34,20 +34,20 @@ CREATE TABLE tags (
 CREATE TABLE containers (
   id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, image TEXT NOT NULL,
   config TEXT NOT NULL, auto_remove INTEGER NOT NULL, creator TEXT NOT NULL,
-  users TEXT NOT NULL, users_of TEXT NOT NULL) WITHOUT ROWID;
+  users TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX containers_of_image ON containers (image);
 CREATE INDEX containers_auto_removed ON containers (id, creator) WHERE auto_remove;
-CREATE INDEX containers_of_users ON containers (users_of) WHERE users_of != '';
 CREATE TABLE image_uses (
   image TEXT NOT NULL REFERENCES images(id),
   container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
   PRIMARY KEY (image, container)) WITHOUT ROWID;
 CREATE INDEX images_of_container ON image_uses (container);
-CREATE TABLE id_ranges (
-  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL,
-  kept INTEGER NOT NULL);
-CREATE INDEX id_ranges_of_container ON id_ranges (container);
-CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released AND NOT kept;
+CREATE TABLE id_ranges (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, kept INTEGER NOT NULL);
+CREATE TABLE id_users (
+  container TEXT PRIMARY KEY, first INTEGER NOT NULL REFERENCES id_ranges(first), released INTEGER NOT NULL,
+  unsure INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX id_users_of_range ON id_users (first);
+CREATE INDEX id_users_released ON id_users (container) WHERE released;
 CREATE TABLE addresses (
   network TEXT NOT NULL, address INTEGER NOT NULL,
   container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
@@ -68,20 +68,19 @@ CREATE INDEX volumes_of_container ON volume_uses (container);
 const FROM_1_TO_2: &str = "
 ALTER TABLE images ADD COLUMN highest TEXT;
 ALTER TABLE containers ADD COLUMN users TEXT NOT NULL DEFAULT '\"Host\"';
-ALTER TABLE containers ADD COLUMN users_of TEXT NOT NULL DEFAULT '';
 ALTER TABLE volumes ADD COLUMN first_id INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX containers_auto_removed ON containers (id, creator) WHERE auto_remove;
-CREATE INDEX containers_of_users ON containers (users_of) WHERE users_of != '';
 CREATE TABLE image_uses (
   image TEXT NOT NULL REFERENCES images(id),
   container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
   PRIMARY KEY (image, container)) WITHOUT ROWID;
 CREATE INDEX images_of_container ON image_uses (container);
-CREATE TABLE id_ranges (
-  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, container TEXT NOT NULL, released INTEGER NOT NULL,
-  kept INTEGER NOT NULL);
-CREATE INDEX id_ranges_of_container ON id_ranges (container);
-CREATE INDEX id_ranges_released ON id_ranges (container) WHERE released AND NOT kept;
+CREATE TABLE id_ranges (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, kept INTEGER NOT NULL);
+CREATE TABLE id_users (
+  container TEXT PRIMARY KEY, first INTEGER NOT NULL REFERENCES id_ranges(first), released INTEGER NOT NULL,
+  unsure INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX id_users_of_range ON id_users (first);
+CREATE INDEX id_users_released ON id_users (container) WHERE released;
 ";
 
 /// The open database.

@@ -6,7 +6,7 @@ use bulkhead_isolation::namespaces::user::{IdMap, IdMappings};
 
 use super::Users;
 use super::mode::{Auto, Mode};
-use super::pool::{Pool, SLOT};
+use super::pool::{Pool, SLOT, Taken};
 use crate::accounts::{Range, remap::Remap};
 use crate::error::{Error, Result};
 
@@ -31,18 +31,46 @@ pub(crate) struct Template {
 /// What the choice depends on.
 pub(crate) struct Asked<'a> {
     pub(crate) mode: Mode,
-    pub(crate) privileged: bool,
-    /// Whether the host's processes are asked for.
-    pub(crate) host_pid: bool,
-    /// Whether the host's network is asked for.
-    pub(crate) host_net: bool,
-    /// Whether the host's IPC is asked for.
-    pub(crate) host_ipc: bool,
+    pub(crate) wanted: HostS,
     /// `userns-remap`, if it is set.
     pub(crate) remap: Option<&'a Remap>,
     pub(crate) pool: Pool,
+    /// What this engine has handed out or taken for itself, wherever the pool was then.
+    pub(crate) reserved: &'a Taken,
     /// Who asks, where that is known: user and group.
     pub(crate) caller: Option<(u32, u32)>,
+}
+
+/// What is asked for that belongs to the host's user namespace.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HostS {
+    /// All privileges.
+    pub(crate) privileged: bool,
+    /// The host's processes.
+    pub(crate) pid: bool,
+    /// The host's network.
+    pub(crate) net: bool,
+    /// The host's IPC.
+    pub(crate) ipc: bool,
+}
+
+impl HostS {
+    /// Docker's refusals where containers share a range: Docker's users know these messages.
+    pub(crate) fn refuse(self) -> Result<()> {
+        let refused = [
+            (self.privileged, "privileged mode is incompatible with user namespaces"),
+            (self.pid, "cannot share the host PID namespace when user namespaces are enabled"),
+            (self.net, "cannot share the host's network namespace when user namespaces are enabled"),
+            (self.ipc, "cannot share the host IPC namespace when user namespaces are enabled"),
+        ];
+        match refused.iter().find(|(refused, _)| *refused) {
+            Some((_, why)) => Err(Error::Invalid(format!(
+                "{why} (userns-remap is set in /etc/bulkhead/daemon.json): run the container in the host's user namespace \
+                 with --userns=host"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Template {
@@ -77,7 +105,7 @@ pub(crate) fn choose(asked: &Asked<'_>, warnings: &mut Vec<String>) -> Result<Ch
         Mode::Host => Ok(Choice::Settled(Users::Host)),
         Mode::Usual => match asked.remap {
             Some(remap) => remapped(asked, remap),
-            None if asked.privileged => {
+            None if asked.wanted.privileged => {
                 warnings.push(
                     "a privileged container runs in the host's user namespace: its root is the host's root \
                      (--userns=auto keeps it within its own, --userns=host says that it is meant)"
@@ -88,21 +116,21 @@ pub(crate) fn choose(asked: &Asked<'_>, warnings: &mut Vec<String>) -> Result<Ch
             None => Ok(lease(&Auto::default())),
         },
         Mode::Auto(auto) => {
-            check_lines(&auto.uids, asked.pool)?;
-            check_lines(&auto.gids, asked.pool)?;
+            check_lines(&auto.uids, asked)?;
+            check_lines(&auto.gids, asked)?;
             Ok(lease(auto))
         }
         Mode::KeepId { uid, gid, size } => keep_id(asked, *uid, *gid, *size),
         Mode::Lines { uids, gids } => {
-            check_lines(uids, asked.pool)?;
-            check_lines(gids, asked.pool)?;
+            check_lines(uids, asked)?;
+            check_lines(gids, asked)?;
             let mappings = IdMappings { uids: uids.clone(), gids: gids.clone() };
             if mappings.outside(0, 0).is_none() {
                 return Err(Error::Invalid(
                     "invalid ID mapping: it has no line for user 0 and group 0 of the container".into(),
                 ));
             }
-            Ok(Choice::Settled(Users::Own(mappings)))
+            Ok(Choice::Settled(Users::Lines(mappings)))
         }
         // Whose it is, the caller of this looks up.
         Mode::Container(name) => Err(Error::Invalid(format!("the container {name} was not looked up"))),
@@ -117,19 +145,16 @@ fn lease(auto: &Auto) -> Choice {
     })
 }
 
-/// Docker's refusals: what belongs to the host's user namespace cannot be had from another, and Docker's users know
-/// these messages.
+/// The range that all containers share.
 fn remapped(asked: &Asked<'_>, remap: &Remap) -> Result<Choice> {
-    let refused = [
-        (asked.privileged, "privileged mode is incompatible with user namespaces"),
-        (asked.host_pid, "cannot share the host PID namespace when user namespaces are enabled"),
-        (asked.host_net, "cannot share the host's network namespace when user namespaces are enabled"),
-        (asked.host_ipc, "cannot share the host IPC namespace when user namespaces are enabled"),
-    ];
-    if let Some((_, why)) = refused.iter().find(|(refused, _)| *refused) {
+    asked.wanted.refuse()?;
+    let own = |range: &&Range| {
+        asked.reserved.overlap(range.first, range.first.saturating_add(range.count)).is_some()
+    };
+    if let Some(range) = remap.uids.iter().chain(&remap.gids).find(own) {
         return Err(Error::Invalid(format!(
-            "{why} (userns-remap is set in /etc/bulkhead/daemon.json): run the container in the host's user namespace \
-             with --userns=host"
+            "userns-remap cannot use the range {}:{} of user {}: containers have ranges of their own in it",
+            range.first, range.count, remap.user
         )));
     }
     let chain = |ranges: &[Range]| {
@@ -153,6 +178,9 @@ fn keep_id(asked: &Asked<'_>, uid: Option<u32>, gid: Option<u32>, size: Option<u
         ));
     };
     let (uid, gid) = (uid.unwrap_or(caller), gid.unwrap_or(group));
+    let kept = |inside, outside| [IdMap { inside, outside, count: 1 }];
+    check_lines(&kept(uid, caller), asked)?;
+    check_lines(&kept(gid, group), asked)?;
     let size = size.unwrap_or(SLOT).max(uid.max(gid).saturating_add(1));
     Ok(Choice::Lease(Template {
         size,
@@ -162,8 +190,13 @@ fn keep_id(asked: &Asked<'_>, uid: Option<u32>, gid: Option<u32>, size: Option<u
 }
 
 /// Lines of one's own must not reach into the pool: its ranges belong to containers, one each.
-fn check_lines(lines: &[IdMap], pool: Pool) -> Result<()> {
-    match lines.iter().find(|line| pool.holds(line.outside, line.count)) {
+fn check_lines(lines: &[IdMap], asked: &Asked<'_>) -> Result<()> {
+    let pool = asked.pool;
+    let taken = |line: &&IdMap| {
+        let end = line.outside.saturating_add(line.count);
+        pool.holds(line.outside, line.count) || asked.reserved.overlap(line.outside, end).is_some()
+    };
+    match lines.iter().find(taken) {
         Some(line) => Err(Error::Invalid(format!(
             "invalid ID mapping {}:{}:{}: the host's IDs {}-{} are those that containers get ranges of their own from \
              (userns-auto-pool)",
@@ -195,21 +228,19 @@ pub(crate) fn check_image(choice: &Choice, highest: &Highest) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, Choice, Template, check_image, choose};
+    use super::{Asked, Choice, HostS, Template, check_image, choose};
     use crate::users::mode::Mode;
-    use crate::users::pool::{Pool, SLOT};
+    use crate::users::pool::{Pool, SLOT, Taken};
     use bulkhead_image::Highest;
     use bulkhead_isolation::namespaces::user::{IdMap, IdMappings};
 
     fn asked(mode: &str) -> Asked<'static> {
         Asked {
             mode: Mode::read(mode).unwrap(),
-            privileged: false,
-            host_pid: false,
-            host_net: false,
-            host_ipc: false,
+            wanted: HostS::default(),
             remap: None,
             pool: Pool::default(),
+            reserved: Box::leak(Box::new(Taken::new([(200_000, 265_536)]))),
             caller: Some((1000, 1001)),
         }
     }
@@ -229,10 +260,11 @@ mod tests {
     #[test]
     fn privileged_is_the_host_s_with_a_word_about_it() {
         let mut warnings = Vec::new();
-        let privileged = Asked { privileged: true, ..asked("") };
-        assert_eq!(choose(&privileged, &mut warnings).unwrap(), Choice::Settled(crate::users::Users::Host));
+        let privileged = HostS { privileged: true, ..HostS::default() };
+        let plain = Asked { wanted: privileged, ..asked("") };
+        assert_eq!(choose(&plain, &mut warnings).unwrap(), Choice::Settled(crate::users::Users::Host));
         assert_eq!(warnings.len(), 1);
-        assert_eq!(template(&Asked { privileged: true, ..asked("auto") }).size, SLOT);
+        assert_eq!(template(&Asked { wanted: privileged, ..asked("auto") }).size, SLOT);
     }
 
     #[test]
@@ -243,19 +275,26 @@ mod tests {
         assert_eq!(map.outside(1001, 1002), Some((SLOT + 1001, SLOT + 1002)));
         let other = template(&asked("keep-id:uid=5,gid=6")).with(SLOT);
         assert_eq!(other.outside(5, 6), Some((1000, 1001)));
-        assert!(choose(&Asked { caller: Some((0, 0)), ..asked("keep-id") }, &mut Vec::new()).is_err());
+        for caller in [(0, 0), (600_000, 1000), (1000, 600_000)] {
+            assert!(choose(&Asked { caller: Some(caller), ..asked("keep-id") }, &mut Vec::new()).is_err());
+        }
     }
 
     #[test]
     fn lines_of_one_s_own_stay_out_of_the_pool() {
-        for bad in ["map:uids=0:600000:65536", "auto:uidmapping=0:524288:1", "map:uids=1:100000:5"] {
+        for bad in [
+            "map:uids=0:600000:65536",
+            "auto:uidmapping=0:524288:1",
+            "map:uids=1:100000:5",
+            "map:uids=0:190000:20000",
+        ] {
             assert!(choose(&asked(bad), &mut Vec::new()).is_err(), "{bad}");
         }
         let line = IdMap { inside: 0, outside: 100_000, count: 70_000 };
         let expected = IdMappings { uids: vec![line], gids: vec![line] };
         assert_eq!(
             choose(&asked("map:uids=0:100000:70000"), &mut Vec::new()).unwrap(),
-            Choice::Settled(crate::users::Users::Own(expected))
+            Choice::Settled(crate::users::Users::Lines(expected))
         );
     }
 

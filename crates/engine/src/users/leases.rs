@@ -1,5 +1,6 @@
 //! What a new container is given, from the request to the lease; and when a range is free again.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use bollard_stubs::models::{ContainerCreateBody, HostConfig};
@@ -7,18 +8,15 @@ use bulkhead_isolation::cgroups;
 use rusqlite::Transaction;
 
 use super::Users;
-use super::choose::{Asked, Choice, choose};
+use super::choose::{Asked, Choice, HostS, choose};
 use super::mode::Mode;
-use super::pool::Taken;
+use super::pool::{POOL_USER, Taken};
 use crate::Engine;
 use crate::accounts::{Etc, Kind, remap};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::spec::namespaces::{self, Modes};
-use crate::store::id_ranges;
-
-/// Under whose name the pool stands in subuid(5), so that other tools keep off it.
-pub(crate) const POOL_USER: &str = "bulkhead-auto";
+use crate::store::id_ranges::{self, Own};
 
 /// What a container is to be given.
 pub(crate) struct Decided {
@@ -37,7 +35,7 @@ impl Decided {
     }
 
     /// What ranges are taken from. Reads the account files.
-    fn source<'a>(&self, root: &'a Path) -> Result<id_ranges::Source<'a>> {
+    fn source<'a>(&'a self, root: &'a Path) -> Result<id_ranges::Source<'a>> {
         let pool = self.config.pool.here();
         let mut spans = Vec::new();
         for kind in [Kind::Users, Kind::Groups] {
@@ -48,7 +46,13 @@ impl Decided {
             }
             spans.extend(self.etc.ids(kind)?.into_iter().map(|id| (id, id.saturating_add(1))));
         }
-        Ok(id_ranges::Source { pool, taken: Taken::new(spans), root })
+        Ok(id_ranges::Source {
+            pool,
+            taken: Taken::new(spans),
+            root,
+            etc: &self.etc,
+            unrecorded: RefCell::new(None),
+        })
     }
 }
 
@@ -62,7 +66,12 @@ impl Ready<'_> {
     /// Takes the container's IDs.
     pub(crate) fn take(&self, transaction: &Transaction<'_>, container: &str) -> Result<Users> {
         match (&self.choice, &self.source) {
-            (Choice::Settled(users), _) => Ok(users.clone()),
+            (Choice::Settled(users), _) => {
+                if let Users::OfContainer { id, .. } = users {
+                    id_ranges::share(transaction, container, id)?;
+                }
+                Ok(users.clone())
+            }
             (Choice::Lease(template), Some(source)) => {
                 id_ranges::lease(transaction, source, template.size, container)
                     .map(|first| Users::Own(template.with(first)))
@@ -71,13 +80,21 @@ impl Ready<'_> {
         }
     }
 
-    /// The first ID of the engine's own range, which is taken if it was not.
-    pub(crate) fn stable(&self, transaction: &Transaction<'_>) -> Result<u32> {
+    /// The engine's own ranges, which are taken if they were not.
+    pub(crate) fn own(&self, transaction: &Transaction<'_>) -> Result<Own> {
         match &self.source {
-            Some(source) => id_ranges::stable(transaction, source),
-            None => id_ranges::known_stable(transaction)?
-                .ok_or_else(|| Error::Corrupt("no pool was looked up for the engine's own range".into())),
+            Some(source) => id_ranges::own(transaction, source),
+            None => id_ranges::known_own(transaction)?
+                .ok_or_else(|| Error::Corrupt("no pool was looked up for the engine's own ranges".into())),
         }
+    }
+
+    /// What the user should know when the transaction is done.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let why = self.source.as_ref()?.unrecorded.take()?;
+        Some(format!(
+            "other tools may hand out the same IDs, since they cannot be recorded in /etc/subuid and /etc/subgid: {why}"
+        ))
     }
 }
 
@@ -94,20 +111,28 @@ impl Engine {
     ) -> Result<Decided> {
         let (config, etc) = (Config::load()?, Etc::system());
         let mode = Mode::read(host.userns_mode.as_deref().unwrap_or(""))?;
+        let modes = Modes::of(host)?;
+        let wanted = HostS {
+            privileged: host.privileged.unwrap_or(false),
+            pid: modes.pid == namespaces::Mode::Host,
+            net: modes.net == namespaces::Mode::Host,
+            ipc: modes.ipc == namespaces::Mode::Host,
+        };
         if let Mode::Container(name) = &mode {
             let other = self.container(name)?;
             // By its ID: its name may become another's.
             host.userns_mode = Some(format!("container:{}", other.id));
             let users = match other.users {
                 Users::Host => Users::Host,
-                Users::Own(mappings) | Users::Shared(mappings) => {
-                    Users::OfContainer { id: other.id, mappings }
-                }
                 shared @ Users::OfContainer { .. } => shared,
+                own => Users::OfContainer { id: other.id, users: Box::new(own) },
             };
+            if matches!(users.in_the_first_place(), Users::Shared(_)) {
+                wanted.refuse()?;
+            }
             return Ok(Decided { choice: Choice::Settled(users), config, etc });
         }
-        let modes = Modes::of(host)?;
+        let reserved = Taken::new(id_ranges::reserved(self.store.read())?);
         let wants_remap = mode == Mode::Usual;
         let remap = config.userns_remap.as_deref().filter(|_| wants_remap);
         let remap = remap.map(|spec| remap::resolve(&etc, spec)).transpose()?;
@@ -118,70 +143,51 @@ impl Engine {
         }
         let asked = Asked {
             mode,
-            privileged: host.privileged.unwrap_or(false),
-            host_pid: modes.pid == namespaces::Mode::Host,
-            host_net: modes.net == namespaces::Mode::Host,
-            host_ipc: modes.ipc == namespaces::Mode::Host,
+            wanted,
             remap: remap.as_ref(),
             pool: config.pool.here(),
+            reserved: &reserved,
             caller: self.caller,
         };
         let choice = choose(&asked, warnings)?;
         Ok(Decided { choice, config, etc })
     }
 
-    /// Looks up what the transaction needs that takes the IDs. `shares` says whether the engine's own range is needed too.
+    /// Looks up what the transaction needs that takes the IDs. `shares` says whether the engine's own ranges are needed
+    /// too.
     pub(crate) fn ready_users<'a>(
         &self,
-        decided: &Decided,
+        decided: &'a Decided,
         shares: bool,
         root: &'a Path,
-        warnings: &mut Vec<String>,
     ) -> Result<Ready<'a>> {
         let leases = matches!(decided.choice, Choice::Lease(_));
-        let needed = leases || shares && id_ranges::known_stable(self.store.read())?.is_none();
-        if !needed {
-            return Ok(Ready { choice: decided.choice.clone(), source: None });
-        }
-        record_pool(decided, warnings);
-        Ok(Ready { choice: decided.choice.clone(), source: Some(decided.source(root)?) })
+        let needed = leases || shares && id_ranges::known_own(self.store.read())?.is_none();
+        let source = needed.then(|| decided.source(root)).transpose()?;
+        Ok(Ready { choice: decided.choice.clone(), source })
     }
 
-    /// Makes the range of a forgotten container free, if nothing of it is left: neither files nor processes.
-    pub(crate) fn free_range(&mut self, container: &str, cgroup: &str) -> Result<()> {
-        let trash = self.roots.root.join("trash");
-        let left = std::fs::read_dir(&trash).is_ok_and(|entries| {
-            entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(container))
-        });
+    /// Ends a forgotten container's use of its range, if nothing of it is left: neither files nor processes.
+    pub(crate) fn end_use_of_range(&mut self, container: &str, cgroup: &str) -> Result<()> {
+        let left = match std::fs::read_dir(self.roots.root.join("trash")) {
+            Ok(entries) => {
+                entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(container))
+            }
+            // What cannot be looked at may hold anything.
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        };
         if left || self.roots.container(container).exists() || cgroups::has_processes(cgroup) {
             return Ok(());
         }
-        self.store.write(|transaction| id_ranges::free(transaction, container))
+        self.store.write(|transaction| id_ranges::end_use(transaction, container))
     }
 
-    /// The same for all that could not be freed when their containers were removed.
-    pub(crate) fn free_ranges(&mut self) -> Result<()> {
+    /// The same for all whose use could not be ended when they were removed.
+    pub(crate) fn end_uses_of_ranges(&mut self) -> Result<()> {
         for container in id_ranges::given_back(self.store.read())? {
             // Where its group was is not known any more; of the usual place, at least, nothing may be left.
-            self.free_range(&container, &format!("/bulkhead/{container}"))?;
+            self.end_use_of_range(&container, &format!("/bulkhead/{container}"))?;
         }
         Ok(())
-    }
-}
-
-/// Sees to it that the pool stands in subuid(5) and subgid(5).
-fn record_pool(decided: &Decided, warnings: &mut Vec<String>) {
-    let (etc, pool) = (&decided.etc, decided.config.pool.here().range());
-    let recorded = |kind| {
-        etc.subordinate(kind)
-            .is_ok_and(|all| all.iter().any(|entry| entry.owner == POOL_USER && entry.range == pool))
-    };
-    if recorded(Kind::Users) && recorded(Kind::Groups) {
-        return;
-    }
-    if let Err(error) = etc.ensure_system_user(POOL_USER).and_then(|_| etc.record(POOL_USER, pool)) {
-        warnings.push(format!(
-            "other tools may hand out the same IDs, since the pool cannot be recorded in /etc/subuid and /etc/subgid: {error}"
-        ));
     }
 }

@@ -17,7 +17,7 @@ pub(crate) mod leases;
 pub(crate) mod mode;
 pub(crate) mod pool;
 
-use bulkhead_isolation::namespaces::user::IdMappings;
+use bulkhead_isolation::namespaces::user::{IdMap, IdMappings};
 use serde::{Deserialize, Serialize};
 
 /// A container's IDs: decided when it is made, and kept, since what it writes stands on disk with them.
@@ -30,12 +30,14 @@ pub enum Users {
     Own(IdMappings),
     /// Its own user namespace, with IDs that all containers have (`userns-remap`).
     Shared(IdMappings),
+    /// Its own user namespace, with IDs of the host that it was given by name (`--uidmap`).
+    Lines(IdMappings),
     /// The user namespace of another container.
     OfContainer {
         /// Its ID.
         id: String,
-        /// The mapping that it has.
-        mappings: IdMappings,
+        /// What that one has: never another container's.
+        users: Box<Users>,
     },
 }
 
@@ -44,9 +46,31 @@ impl Users {
     pub fn mappings(&self) -> Option<&IdMappings> {
         match self {
             Users::Host => None,
-            Users::Own(mappings) | Users::Shared(mappings) | Users::OfContainer { mappings, .. } => {
-                Some(mappings)
-            }
+            Users::Own(mappings) | Users::Shared(mappings) | Users::Lines(mappings) => Some(mappings),
+            Users::OfContainer { users, .. } => users.mappings(),
+        }
+    }
+
+    /// Whose they are in the first place: where a container has another's, that one's.
+    pub(crate) fn in_the_first_place(&self) -> &Users {
+        match self {
+            Users::OfContainer { users, .. } => users,
+            own => own,
+        }
+    }
+
+    /// The user and the group that are inside who they are on the host, if there are any: inside, and there.
+    pub(crate) fn kept(&self) -> binds::Kept {
+        // All lines of a range are as far from the container's IDs as its largest one.
+        let find = |lines: &[IdMap]| {
+            let distance = |line: &IdMap| line.outside.wrapping_sub(line.inside);
+            let range = distance(lines.iter().max_by_key(|line| line.count)?);
+            let kept = lines.iter().find(|line| line.count == 1 && distance(line) != range)?;
+            Some((kept.inside, kept.outside))
+        };
+        match self {
+            Users::Own(mappings) => (find(&mappings.uids), find(&mappings.gids)),
+            _ => (None, None),
         }
     }
 

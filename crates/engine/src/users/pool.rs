@@ -7,13 +7,17 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::accounts::Range;
+use crate::accounts::{Etc, Range};
 use crate::error::{Doing, Error, Result};
 
 /// How many IDs a range has at least.
 pub(crate) const SLOT: u32 = 65_536;
 /// How many ranges a block has.
 const BLOCK: u32 = 256;
+/// How many IDs an engine takes for itself before it hands out the first.
+pub(crate) const ENGINE_S: u32 = 3 * SLOT;
+/// Under whose name blocks stand in subuid(5).
+pub(crate) const POOL_USER: &str = "bulkhead-auto";
 /// Where blocks are taken, by any engine of this machine.
 const BLOCKS: &str = "/var/lib/bulkhead-id-blocks";
 
@@ -49,37 +53,46 @@ impl Pool {
         if end > self.first {
             return Pool { last: self.last.min(end - 1), ..self };
         }
-        Pool { first: SLOT.min(end), last: end.saturating_sub(1) }
+        // None at all, if the range is no larger than that.
+        Pool { first: SLOT, last: end.saturating_sub(1) }
     }
 
-    /// As an entry of subuid(5).
-    pub(crate) fn range(self) -> Range {
-        Range { first: self.first, count: (self.last - self.first).saturating_add(1) }
-    }
-
+    /// Whether some of these IDs are among its own.
     pub(crate) fn holds(self, first: u32, count: u32) -> bool {
         first <= self.last && u64::from(first) + u64::from(count) > u64::from(self.first)
     }
 
-    fn blocks(self) -> impl Iterator<Item = (u32, Block)> {
+    /// Its blocks, by the number of their first range. Those come first that lie above `people`, the highest ID that
+    /// useradd(8) hands out ranges to: it must go on finding some.
+    fn blocks(self, people: u32) -> Vec<(u32, Block)> {
         let first = self.first.div_ceil(SLOT);
         let end = self.last.saturating_add(1) / SLOT;
-        (0..end.saturating_sub(first).div_ceil(BLOCK)).map(move |index| {
-            let from = first + index * BLOCK;
-            (from, Block { first: from * SLOT, end: end.min(from + BLOCK) * SLOT })
-        })
+        let mut all: Vec<(u32, Block)> = (0..end.saturating_sub(first).div_ceil(BLOCK))
+            .map(|index| {
+                let from = first + index * BLOCK;
+                (from, Block { first: from * SLOT, end: end.min(from + BLOCK) * SLOT })
+            })
+            .collect();
+        all.sort_by_key(|(_, block)| block.first <= people);
+        all
     }
 
     /// Takes a block for the engine that lives at `root`, unless it has taken all that there are: `known` are those
     /// that it has.
-    pub(crate) fn take_block(self, root: &Path, known: &[Block]) -> Result<Option<Block>> {
-        self.take_block_in(Path::new(BLOCKS), root, known)
+    pub(crate) fn take_block(self, root: &Path, known: &[Block], etc: &Etc) -> Result<Option<Block>> {
+        self.take_block_in(Path::new(BLOCKS), root, known, etc.people_s_ranges_end())
     }
 
-    fn take_block_in(self, folder: &Path, root: &Path, known: &[Block]) -> Result<Option<Block>> {
+    fn take_block_in(
+        self,
+        folder: &Path,
+        root: &Path,
+        known: &[Block],
+        people: u32,
+    ) -> Result<Option<Block>> {
         crate::store::make_folder(folder)?;
-        for (name, block) in self.blocks() {
-            if known.contains(&block) {
+        for (name, block) in self.blocks(people) {
+            if known.iter().any(|known| known.end == block.end) {
                 continue;
             }
             let link = folder.join(name.to_string());
@@ -90,12 +103,41 @@ impl Pool {
                     return Err(error).doing(|| format!("take a block of IDs: make {}", link.display()));
                 }
             }
+            let Ok(owner) = std::fs::read_link(&link) else { continue };
             // Ours already: its own record of that was lost, or another process of ours is about to write it.
-            if std::fs::read_link(&link).is_ok_and(|owner| owner == root) {
+            if owner == root {
                 return Ok(Some(block));
+            }
+            // The engine that had it is gone with all its files, but for what stands on other disks with its own ranges,
+            // which were the first ones.
+            let gone = matches!(owner.try_exists(), Ok(false));
+            if gone && block.end - block.first > ENGINE_S && take_over(&link, &owner, root)? {
+                return Ok(Some(Block { first: block.first + ENGINE_S, ..block }));
             }
         }
         Ok(None)
+    }
+}
+
+/// Records a block in subuid(5) and subgid(5), so that other tools keep off it.
+pub(crate) fn record(etc: &Etc, block: Block) -> Result<()> {
+    etc.ensure_system_user(POOL_USER)?;
+    etc.record(POOL_USER, Range { first: block.first, count: block.end - block.first })
+}
+
+/// Takes a link of an engine that is gone, unless somebody else was quicker.
+fn take_over(link: &Path, owner: &Path, root: &Path) -> Result<bool> {
+    let failed = || format!("take a block of IDs over: {}", link.display());
+    // Whoever takes one over holds the folder's lock: between the look and the change nobody else can.
+    let folder = std::fs::File::open(link.parent().unwrap_or(link)).doing(failed)?;
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).doing(failed)?;
+    if !std::fs::read_link(link).is_ok_and(|now| now == owner) {
+        return Ok(false);
+    }
+    std::fs::remove_file(link).doing(failed)?;
+    match std::os::unix::fs::symlink(root, link) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        other => other.doing(failed).map(|()| true),
     }
 }
 
@@ -152,7 +194,7 @@ impl Taken {
     }
 
     /// Where the first span ends that overlaps `first..end`.
-    fn overlap(&self, first: u32, end: u32) -> Option<u32> {
+    pub(crate) fn overlap(&self, first: u32, end: u32) -> Option<u32> {
         let at = self.spans.partition_point(|(_, last)| *last <= first);
         self.spans.get(at).filter(|(from, _)| *from < end).map(|(_, last)| *last)
     }
@@ -187,9 +229,16 @@ pub(crate) fn next_free(
 }
 
 /// What there is to say when no range is left.
-pub(crate) fn exhausted(size: u32, pool: Pool) -> Error {
+pub(crate) fn exhausted(size: u32, pool: Pool, kept: i64) -> Error {
+    let kept = match kept {
+        0 => String::new(),
+        kept => format!(
+            " ({kept} are kept for good: their containers could leave files or IPC objects with these IDs, by --ipc=host, \
+             :noidmap or file systems that cannot map IDs)"
+        ),
+    };
     Error::Invalid(format!(
-        "no range of {size} IDs is free in the pool {}-{}: remove containers, give less with --userns=auto:size=N, or \
+        "no range of {size} IDs is free in the pool {}-{}{kept}: remove containers, give less with --userns=auto:size=N, or \
          set userns-auto-pool in /etc/bulkhead/daemon.json",
         pool.first, pool.last
     ))
@@ -197,7 +246,7 @@ pub(crate) fn exhausted(size: u32, pool: Pool) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, Pool, SLOT, Taken, next_free};
+    use super::{Block, ENGINE_S, Pool, SLOT, Taken, next_free};
     use proptest::prelude::*;
     use std::path::Path;
 
@@ -225,13 +274,36 @@ mod tests {
     fn each_engine_has_blocks_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let pool = Pool { first: 524_288, last: 524_288 + 300 * SLOT - 1 };
-        let take =
-            |root: &str, known: &[Block]| pool.take_block_in(folder.path(), Path::new(root), known).unwrap();
-        let (one, two) = (take("/one", &[]).unwrap(), take("/two", &[]).unwrap());
+        let take = |root: &str, known: &[Block]| {
+            pool.take_block_in(folder.path(), Path::new(root), known, 0).unwrap()
+        };
+        let roots = tempfile::tempdir().unwrap();
+        let root = |name: &str| {
+            let path = roots.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (first_root, second_root) = (root("one"), root("two"));
+        let (one, two) = (take(&first_root, &[]).unwrap(), take(&second_root, &[]).unwrap());
         assert!(one.end <= two.first);
         assert_eq!(two.end, 524_288 + 300 * SLOT, "the last block is as large as the pool allows");
-        assert_eq!(take("/one", &[]), Some(one), "a block whose record was lost is found again");
-        assert_eq!(take("/one", &[one]), None);
+        assert_eq!(take(&first_root, &[]), Some(one), "a block whose record was lost is found again");
+        assert_eq!(take(&first_root, &[one]), None);
+        std::fs::remove_dir(&second_root).unwrap();
+        let left = Block { first: two.first + ENGINE_S, ..two };
+        assert_eq!(
+            take(&first_root, &[one]),
+            Some(left),
+            "that of an engine which is gone, but for its own ranges"
+        );
+        assert_eq!(take(&first_root, &[one, left]), None);
+    }
+
+    #[test]
+    fn people_find_ranges_below_the_blocks() {
+        let blocks = Pool::default().blocks(600_100_000);
+        assert!(blocks.first().unwrap().1.first > 600_100_000);
+        assert_eq!(blocks.last().map(|(_, block)| block.first <= 600_100_000), Some(true));
     }
 
     #[test]

@@ -204,6 +204,22 @@ pub fn has_processes(path: &str) -> bool {
     })
 }
 
+/// Thaws the group and all that the container made below it, so that what is killed there can die. (On version 2 a frozen
+/// process dies all the same.)
+///
+/// # Errors
+/// A group that cannot be thawed.
+pub fn thaw_all(path: &str) -> Result<()> {
+    let frozen_here = |folder: &PathBuf| folder.join("freezer.state").exists();
+    for hierarchy in folders(path)?.into_iter().filter(frozen_here) {
+        for folder in with_descendants(&hierarchy) {
+            let state = folder.join("freezer.state");
+            std::fs::write(&state, "THAWED").step(STEP, || format!("thaw {}", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Ends every process in the group. What is born meanwhile is found by looking again, a bounded number of times.
 ///
 /// # Errors
@@ -214,13 +230,7 @@ pub fn kill_all(path: &str) -> Result<()> {
     {
         return Ok(());
     }
-    // On version 1 a frozen process dies only when it is thawed.
-    for folder in folders(path)? {
-        let state = folder.join("freezer.state");
-        if state.exists() {
-            std::fs::write(&state, "THAWED").step(STEP, || format!("thaw {}", folder.display()))?;
-        }
-    }
+    thaw_all(path)?;
     for _ in 0..64 {
         let processes = processes(path)?;
         if processes.is_empty() {

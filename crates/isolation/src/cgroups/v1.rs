@@ -1,7 +1,7 @@
 //! Version 1: a folder for the container in each hierarchy (the kernel's Documentation/admin-guide/cgroup-v1).
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, open, symlinkat};
 use rustix::io::Errno;
@@ -71,6 +71,14 @@ fn make(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
             return Err(error).step(STEP, || format!("make the control group {}", folder_path.display()));
         }
     }
+    // Whoever made the groups above may not have finished them: a group without processors takes no process.
+    if hierarchy.controllers.iter().any(|controller| controller == "cpuset") {
+        let cpus = std::fs::read_to_string(folder_path.join("cpuset.cpus"));
+        if cpus.step(STEP, || format!("read {}/cpuset.cpus", folder_path.display()))?.trim().is_empty() {
+            make_parents(hierarchy, path)?;
+            inherit_cpusets(&folder_path)?;
+        }
+    }
     let tasks = open(folder_path.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .step(STEP, || format!("open {}/tasks", folder_path.display()))?;
     let name = hierarchy.controllers.join(",");
@@ -84,7 +92,6 @@ fn make_parents(hierarchy: &Hierarchy, path: &str) -> Result<()> {
     let mut current = hierarchy.mount.clone();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     for part in parts.iter().take(parts.len().saturating_sub(1)) {
-        let parent = current.clone();
         current.push(part);
         match mkdirat(CWD, &current, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -93,17 +100,25 @@ fn make_parents(hierarchy: &Hierarchy, path: &str) -> Result<()> {
             }
         }
         if has_cpusets {
-            for file in ["cpuset.cpus", "cpuset.mems"] {
-                let read = |folder: &PathBuf| std::fs::read_to_string(folder.join(file));
-                let empty = read(&current).step(STEP, || format!("read {file}"))?.trim().is_empty();
-                if empty {
-                    let inherited = read(&parent).step(STEP, || format!("read {file}"))?;
-                    std::fs::write(current.join(file), inherited.trim())
-                        .step(STEP, || format!("write {file} of {}", current.display()))?;
-                }
-            }
+            inherit_cpusets(&current)?;
             let pass_on = current.join("cgroup.clone_children");
             std::fs::write(&pass_on, "1").step(STEP, || format!("write {}", pass_on.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a group that has none the processors and memory nodes of the group above.
+fn inherit_cpusets(folder: &Path) -> Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let read = |folder: &Path| {
+            let path = folder.join(file);
+            std::fs::read_to_string(&path).step(STEP, || format!("read {}", path.display()))
+        };
+        if read(folder)?.trim().is_empty() {
+            let inherited = read(folder.parent().unwrap_or(folder))?;
+            std::fs::write(folder.join(file), inherited.trim())
+                .step(STEP, || format!("write {file} of {}", folder.display()))?;
         }
     }
     Ok(())

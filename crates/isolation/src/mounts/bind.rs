@@ -30,14 +30,38 @@ pub struct Bind {
     pub create: bool,
     /// Whether all that is in it is given to the program's user first (`:U`).
     pub reown: bool,
+    /// Who was found at `path` when `ids` were decided: if somebody else is mounted, that is an error. Where `create` is
+    /// to make it, this is the folder above.
+    pub seen: Option<Seen>,
     /// Whether the user is told when the file system cannot map IDs, or the program could write nothing there.
     pub warn: bool,
+}
+
+/// A file or folder of the host that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The file system's device number.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Its owner on disk.
+    pub uid: u32,
+    /// Its group on disk.
+    pub gid: u32,
+}
+
+impl Seen {
+    pub(super) fn is(self, fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+        let stat = fstat(fd)?;
+        let here = Seen { device: stat.st_dev, inode: stat.st_ino, uid: stat.st_uid, gid: stat.st_gid };
+        Ok(self == here)
+    }
 }
 
 impl Bind {
     /// Of this path, with all that is mounted below it or without, and nothing else.
     pub fn of(path: String, recursive: bool, ids: BindIds) -> Bind {
-        Bind { path, recursive, ids, fill: false, create: false, reown: false, warn: false }
+        Bind { path, recursive, ids, fill: false, create: false, reown: false, seen: None, warn: false }
     }
 }
 
@@ -61,30 +85,28 @@ impl<'a> Binder<'a> {
     /// In the supervisor: the bind as a detached mount.
     pub(crate) fn prepare(&mut self, bind: &Bind, attributes: Attributes) -> Result<OwnedFd> {
         let path = bind.path.as_str();
-        let owner = match &bind.ids {
-            BindIds::Stored { uids, gids } => {
-                Some((uids.on_disk(self.program.uid), gids.on_disk(self.program.gid)))
-            }
-            BindIds::Unmapped | BindIds::Lines { .. } => None,
-        };
-        if bind.create {
-            source::make_missing(path, owner)?;
-        }
-        if bind.reown {
-            let (Some(uid), Some(gid)) = owner.unwrap_or_default() else {
-                let user = self.program.uid;
-                return Err(Error::new(
-                    STEP,
-                    format!("cannot give {path} to user {user}: it has no ID on disk"),
-                ));
-            };
-            source::reown(path, (uid, gid))?;
-        }
+        let owner = bind.ids.on_disk(self.user, (self.program.uid, self.program.gid));
+        let made = bind.create && source::make_missing(path, owner, bind.seen)?;
         let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         if bind.recursive {
             flags |= OpenTreeFlags::AT_RECURSIVE;
         }
         let mount = open_tree(CWD, path, flags).step(STEP, || format!("bind {path} of the host"))?;
+        if let Some(seen) = bind.seen.filter(|_| !made)
+            && !seen.is(mount.as_fd()).step(STEP, || format!("look at {path}"))?
+            // Another container may have made it meanwhile, as we would have.
+            && !(bind.create && belongs_to(mount.as_fd(), owner).step(STEP, || format!("look at {path}"))?)
+        {
+            return Err(Error::new(
+                STEP,
+                format!(
+                    "{path} was put in another's place while it was being mounted: try again, and see who may do that"
+                ),
+            ));
+        }
+        if bind.reown && !bind.fill {
+            source::reown(path, mount.as_fd(), owner)?;
+        }
         let propagation = attributes.propagation.unwrap_or_default();
         // One call, and all of it or nothing; propagation has a recursion of its own.
         set_attributes(mount.as_fd(), &propagation.change())
@@ -193,7 +215,11 @@ impl<'a> Binder<'a> {
         // What is seen through the mount is what the kernel decides by.
         let may = |bits: u32| stat.st_mode & bits == bits;
         let write = if kind == FileType::Directory { 0o3 } else { 0o2 };
-        let allowed = if stat.st_uid == uid {
+        // Where an owner has no line at all, the kernel lets nobody write.
+        let nobody = stat.st_uid == OVERFLOW || stat.st_gid == OVERFLOW;
+        let allowed = if nobody {
+            false
+        } else if stat.st_uid == uid {
             may(write << 6)
         } else if stat.st_gid == gid || groups.contains(&stat.st_gid) {
             may(write << 3)
@@ -213,13 +239,22 @@ impl<'a> Binder<'a> {
             return Ok(());
         }
         self.warnings.push(format!(
-            "the container's user {} can write nothing in {path}, whose owner on the host is somebody else: mount it \
-             with :ro if that is meant; otherwise change its owner, or write :U to give it to the container, or :idmap",
+            "the container's user {} can write nothing in {path}, which belongs to somebody else on the host: mount it \
+             with :ro if that is meant (otherwise its owner must be another one; see :U and :idmap in \
+             docs/user-namespaces.md)",
             self.program.uid
         ));
         Ok(())
     }
 }
+
+fn belongs_to(fd: BorrowedFd<'_>, owner: (Option<u32>, Option<u32>)) -> rustix::io::Result<bool> {
+    let stat = fstat(fd)?;
+    Ok(owner == (Some(stat.st_uid), Some(stat.st_gid)))
+}
+
+/// What the kernel shows for an ID that has no line (/proc/sys/kernel/overflowuid).
+const OVERFLOW: u32 = 65_534;
 
 /// Whether the answer to a mapping is that this mount cannot have one: its file system does not know how, or it has
 /// one already.

@@ -36,7 +36,7 @@ pub enum BindIds {
     },
 }
 
-/// Where the IDs of one kind are on disk: container ID N is `first` + N, below [`RANGE`], with at most two
+/// Where the IDs of one kind are on disk: container ID N is `first` + N, below [`RANGE`], with a few
 /// exceptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
@@ -46,7 +46,9 @@ pub struct Stored {
     pub process: Option<u32>,
     /// An ID that is the same inside and on disk.
     pub same: Option<u32>,
-    /// The first of [`RANGE`] IDs that no process has: what all others below [`RANGE`] on disk are to the kernel, the
+    /// An ID of the host that the container has as its own: inside, and on disk.
+    pub kept: Option<(u32, u32)>,
+    /// The first of [`RANGE`] IDs that no process has and that stand on no disk: what all others below [`RANGE`] on disk are to the kernel, the
     /// host's root among them. So they are nobody's inside, but their "other" bits count for writing too, which the
     /// kernel refuses for IDs without a line. 0: they have none.
     pub strangers: u32,
@@ -75,27 +77,21 @@ pub enum Inside {
 impl Stored {
     /// A whole range, without exceptions.
     pub fn range(first: u32) -> Stored {
-        Stored { first, process: None, same: None, strangers: 0 }
+        Stored { first, process: None, same: None, kept: None, strangers: 0 }
     }
 
     /// What the program's own ID is on disk.
-    pub(crate) fn on_disk(self, process: u32) -> Option<u32> {
-        self.lines(process).iter().find_map(|line| match line.inside {
-            Inside::Container(first) => {
-                let offset = process.checked_sub(first).filter(|offset| *offset < line.count)?;
-                line.disk.checked_add(offset)
-            }
-            Inside::Host(_) => None,
-        })
+    fn on_disk(self, process: u32) -> Option<u32> {
+        find(&self.lines(process), process)
     }
 
     fn lines(self, process: u32) -> Vec<Line> {
         // A program's own ID comes before one that stays the same.
         let mut exceptions: Vec<(u32, u32)> = self.process.map(|disk| (process, disk)).into_iter().collect();
-        if let Some(same) = self.same
-            && !exceptions.iter().any(|(inside, disk)| *inside == same || *disk == same)
-        {
-            exceptions.push((same, same));
+        for next in self.kept.into_iter().chain(self.same.map(|same| (same, same))) {
+            if !exceptions.iter().any(|(inside, disk)| *inside == next.0 || *disk == next.1) {
+                exceptions.push(next);
+            }
         }
         let Some(last) = self.first.checked_add(RANGE - 1).filter(|_| self.first != 0) else {
             return Vec::new();
@@ -128,6 +124,17 @@ impl Stored {
 }
 
 impl BindIds {
+    /// What the program's own IDs (user, group) are on disk, as far as they have a place there.
+    pub(crate) fn on_disk(&self, user: &UserNamespace, (uid, gid): (u32, u32)) -> (Option<u32>, Option<u32>) {
+        match self {
+            BindIds::Unmapped => {
+                user.outside(uid, gid).map_or((None, None), |(uid, gid)| (Some(uid), Some(gid)))
+            }
+            BindIds::Stored { uids, gids } => (uids.on_disk(uid), gids.on_disk(gid)),
+            BindIds::Lines { uids, gids } => (find(uids, uid), find(gids, gid)),
+        }
+    }
+
     /// The mapping of the mount, for a program that starts as these container IDs; `None` where nothing is mapped.
     pub(crate) fn mappings(&self, user: &UserNamespace, (uid, gid): (u32, u32)) -> Option<IdMappings> {
         let (uids, gids) = match self {
@@ -156,6 +163,17 @@ impl BindIds {
         }
         Some(mappings)
     }
+}
+
+/// Where a container's ID is on disk.
+fn find(lines: &[Line], id: u32) -> Option<u32> {
+    lines.iter().find_map(|line| match line.inside {
+        Inside::Container(first) => {
+            let offset = id.checked_sub(first).filter(|offset| *offset < line.count)?;
+            line.disk.checked_add(offset)
+        }
+        Inside::Host(_) => None,
+    })
 }
 
 /// Disk to container, and container to what the kernel sees: disk to what the kernel sees.
@@ -318,8 +336,9 @@ mod tests {
             first in 1u32.., process in 0u32..200_000, on_disk in proptest::option::of(1u32..300_000),
             same in proptest::option::of(1u32..300_000), own in any::<bool>(),
             strangers in prop_oneof![Just(0u32), Just(700_000)],
+            kept in proptest::option::of((0u32..70_000, 1u32..300_000)),
         ) {
-            let stored = Stored { first, process: on_disk, same, strangers };
+            let stored = Stored { first, process: on_disk, same, kept, strangers };
             let user = if own { container() } else { UserNamespace::Host };
             let ids = BindIds::Stored { uids: stored, gids: stored };
             let all = ids.mappings(&user, (process, process)).unwrap();

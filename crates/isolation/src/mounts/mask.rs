@@ -54,7 +54,7 @@ pub(crate) fn mask(root: BorrowedFd<'_>, paths: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Makes `paths`, with what is mounted below them, read-only.
+/// Makes `paths` read-only. What is mounted below them is hidden by that.
 pub(crate) fn make_readonly(root: BorrowedFd<'_>, paths: &[String]) -> Result<()> {
     let copy =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;

@@ -78,6 +78,9 @@ pub enum Source {
         options: Vec<(String, String)>,
         /// Whether what the image has at the target is copied in.
         copy_up: bool,
+        /// Whether it belongs to the machine, so that others than the container can have files in it too; its root is
+        /// the container's all the same.
+        of_host: bool,
     },
 }
 
@@ -172,6 +175,12 @@ pub(crate) fn prepare(
             }
             Source::Devices(extra) => prepared.extend(devices::prepare(extra, user)?),
             Source::Cgroup => prepared.extend(cgroup.clones()?),
+            Source::Tmpfs { options, of_host: true, .. } => {
+                let (uid, gid) = user.outside(0, 0)?;
+                let owned = [("uid".to_owned(), uid.to_string()), ("gid".to_owned(), gid.to_string())];
+                let options: Vec<(String, String)> = options.iter().cloned().chain(owned).collect();
+                prepared.push(pseudo::tmpfs(&options, mount.attributes)?);
+            }
             Source::Sysfs if namespaces.needs_sysfs() => {
                 prepared.push(pseudo::sysfs_of((container.net)()?.as_fd(), mount.attributes)?);
             }
@@ -187,6 +196,7 @@ pub(crate) fn attach_all(
     root: BorrowedFd<'_>,
     prepared: &mut impl Iterator<Item = OwnedFd>,
     namespaces: &Namespaces,
+    program: &User,
     cgroup: &cgroups::Created,
 ) -> Result<()> {
     let mut next = || prepared.next().ok_or_else(|| Error::new(STEP, "a prepared mount did not arrive"));
@@ -197,10 +207,14 @@ pub(crate) fn attach_all(
                 let made = next()?;
                 let kind = target::Kind::of(&made)?;
                 let place = target::find(root, target, kind)?;
-                if let Source::Bind(bind::Bind { fill: true, .. }) = &mount.source
+                if let Source::Bind(bind::Bind { fill: true, reown, .. }) = &mount.source
                     && kind == target::Kind::Folder
                 {
                     pseudo::fill(root, &place, &made, target)?;
+                    if *reown {
+                        // The container's root gives it on, through the mapping.
+                        source::reown(target, made.as_fd(), (Some(program.uid), Some(program.gid)))?;
+                    }
                 }
                 if matches!(mount.source, Source::Bind(bind::Bind { fill: true, .. }))
                     && mount.attributes.readonly
@@ -221,9 +235,9 @@ pub(crate) fn attach_all(
                 attach(&next()?, &target::find_exact(root, target)?, target)?;
             }
             Source::Cgroup => cgroup.attach(root, target, mount.attributes, &mut next)?,
-            Source::Tmpfs { options, copy_up } => {
+            Source::Tmpfs { options, copy_up, of_host } => {
                 let place = target::find(root, target, target::Kind::Folder)?;
-                let made = pseudo::tmpfs(options, mount.attributes)?;
+                let made = if *of_host { next()? } else { pseudo::tmpfs(options, mount.attributes)? };
                 if *copy_up {
                     pseudo::copy_up(&place, &made, target)?;
                 }

@@ -1,7 +1,7 @@
 //! The host's side of a bind: what has to be done to its source before it is mounted.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
@@ -11,20 +11,25 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::STEP;
+use super::bind::Seen;
 use crate::error::{Error, Result, Step};
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// How deep `:U` goes.
 const DEEPEST: usize = 256;
 
-/// Makes the folder `path` if there is nothing there, with all that is missing above it, owned by `owner` (on disk)
-/// as far as that is known. It appears in one step, so nobody ever finds one with another owner.
+/// Whose a folder is on disk, as far as that is known.
+type Owner = (Option<u32>, Option<u32>);
+
+/// Makes the folder `path` if there is nothing there, with all that is missing above it, owned by `owner`. It appears in
+/// one step, so nobody ever finds one with another owner. Gives whether there was nothing.
 ///
-/// Who owns the folder above may be hostile: what is made is held by descriptors, and no link is followed.
-pub(super) fn make_missing(path: &str, owner: Option<(Option<u32>, Option<u32>)>) -> Result<()> {
+/// Who owns the folder above may be hostile: it must be the one that was `seen` when the owner was decided, and what is
+/// made in it is held by descriptors.
+pub(super) fn make_missing(path: &str, owner: Owner, seen: Option<Seen>) -> Result<bool> {
     let path = Path::new(path);
     if path.symlink_metadata().is_ok() {
-        return Ok(());
+        return Ok(false);
     }
     // The uppermost folder that is missing is made aside, with what belongs into it, and then moved into place.
     let mut top = path;
@@ -33,6 +38,11 @@ pub(super) fn make_missing(path: &str, owner: Option<(Option<u32>, Option<u32>)>
     }
     let make = || -> rustix::io::Result<()> {
         let above = openat(CWD, top.parent().unwrap_or(Path::new("/")), FOLDER, Mode::empty())?;
+        if let Some(seen) = seen
+            && !seen.is(above.as_fd())?
+        {
+            return Err(Errno::STALE);
+        }
         let name = top.file_name().ok_or(Errno::INVAL)?;
         let rest: Vec<&OsStr> = path.strip_prefix(top).map(|rest| rest.iter().collect()).unwrap_or_default();
         let aside = aside();
@@ -48,7 +58,8 @@ pub(super) fn make_missing(path: &str, owner: Option<(Option<u32>, Option<u32>)>
         }
         made
     };
-    make().step(STEP, || format!("make the folder {}, which is to be mounted", path.display()))
+    make().step(STEP, || format!("make the folder {}, which is to be mounted", path.display()))?;
+    Ok(true)
 }
 
 /// A name that nobody else has.
@@ -58,13 +69,7 @@ fn aside() -> OsString {
     format!(".bulkhead-{:016x}", u64::from_ne_bytes(bytes)).into()
 }
 
-fn make_chain(
-    above: &OwnedFd,
-    top: &OsStr,
-    rest: &[&OsStr],
-    owner: Option<(Option<u32>, Option<u32>)>,
-) -> rustix::io::Result<()> {
-    let (uid, gid) = owner.unwrap_or_default();
+fn make_chain(above: &OwnedFd, top: &OsStr, rest: &[&OsStr], (uid, gid): Owner) -> rustix::io::Result<()> {
     let mut current = above.try_clone().map_err(|_| Errno::MFILE)?;
     for part in [top].iter().chain(rest) {
         rustix::fs::mkdirat(&current, *part, Mode::from_raw_mode(0o755))?;
@@ -87,22 +92,27 @@ fn remove_chain(above: &OwnedFd, top: &OsStr, rest: &[&OsStr]) -> rustix::io::Re
     }
 }
 
-/// Gives the file or folder, with all that is in it on the same file system, to these IDs on disk. One whose owner
-/// they are already has been given before, and stays as it is.
-pub(super) fn reown(path: &str, owner: (u32, u32)) -> Result<()> {
-    let root = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .step(STEP, || format!("open {path}"))?;
-    let stat = fstat(&root).step(STEP, || format!("look at {path}"))?;
+/// Gives what is mounted from `path`, with all that is in it on the same file system, to these IDs on disk. One whose
+/// owner they are already has been given before, and stays as it is.
+pub(super) fn reown(path: &str, root: BorrowedFd<'_>, owner: Owner) -> Result<()> {
+    let (Some(uid), Some(gid)) = owner else {
+        return Err(Error::new(
+            STEP,
+            format!("cannot give {path} to the container (:U): its user has no ID there"),
+        ));
+    };
+    let owner = (uid, gid);
+    let stat = fstat(root).step(STEP, || format!("look at {path}"))?;
     if (stat.st_uid, stat.st_gid) == owner {
         return Ok(());
     }
     let given = Given { owner, device: stat.st_dev, before: stat.st_uid };
     let give = || -> rustix::io::Result<()> {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-            given.folder(&openat(&root, ".", FOLDER, Mode::empty())?, 0)?;
+            given.folder(&openat(root, ".", FOLDER, Mode::empty())?, 0)?;
         }
         // Last: a folder with the new owner is one that is done.
-        given.own(&root)
+        given.own(root)
     };
     give().map_err(|error| {
         let why = match error {
@@ -147,12 +157,12 @@ impl Given {
                 // Whoever may write in the folder can have linked a file of the host's root into it.
                 return Err(Errno::MLINK);
             }
-            self.own(&file)?;
+            self.own(file.as_fd())?;
         }
         Ok(())
     }
 
-    fn own(&self, file: &OwnedFd) -> rustix::io::Result<()> {
+    fn own(&self, file: BorrowedFd<'_>) -> rustix::io::Result<()> {
         let (uid, gid) = (Uid::from_raw(self.owner.0), Gid::from_raw(self.owner.1));
         chownat(file, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
     }
@@ -189,20 +199,21 @@ pub(super) fn file_system(mount: BorrowedFd<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{make_missing, reown};
+    use std::os::fd::AsFd;
 
     #[test]
     fn a_missing_folder_is_made_whole_or_left_to_who_was_quicker() {
         let folder = tempfile::tempdir().unwrap();
         let wanted = folder.path().join("a/b/c");
-        make_missing(wanted.to_str().unwrap(), None).unwrap();
+        make_missing(wanted.to_str().unwrap(), (None, None), None).unwrap();
         assert!(wanted.is_dir());
-        make_missing(wanted.to_str().unwrap(), None).unwrap();
+        make_missing(wanted.to_str().unwrap(), (None, None), None).unwrap();
         let names: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
         assert_eq!(names, ["a"], "nothing else is left");
         let file = folder.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        assert!(make_missing(file.join("below").to_str().unwrap(), None).is_err());
+        assert!(make_missing(file.join("below").to_str().unwrap(), (None, None), None).is_err());
     }
 
     #[test]
@@ -216,7 +227,8 @@ mod tests {
         std::fs::create_dir(&inside).unwrap();
         std::fs::hard_link(&outside, inside.join("trap")).unwrap();
         std::os::unix::fs::chown(&inside, Some(4242), Some(4242)).unwrap();
-        let refused = reown(inside.to_str().unwrap(), (9999, 9999)).unwrap_err();
+        let opened = std::fs::File::open(&inside).unwrap();
+        let refused = reown("inside", opened.as_fd(), (Some(9999), Some(9999))).unwrap_err();
         assert!(refused.message.contains("hard links"), "{}", refused.message);
         assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&outside).unwrap()), 0);
     }
@@ -232,7 +244,8 @@ mod tests {
         let before = std::fs::metadata("/etc/passwd").unwrap().uid();
         // As root the owner changes; as anybody else only what is one's own can be given to oneself.
         let to = if own.uid() == 0 { (4242, 4242) } else { (own.uid(), own.gid()) };
-        reown(given.to_str().unwrap(), to).unwrap();
+        let opened = std::fs::File::open(&given).unwrap();
+        reown("given", opened.as_fd(), (Some(to.0), Some(to.1))).unwrap();
         assert_eq!(std::fs::metadata("/etc/passwd").unwrap().uid(), before);
         assert_eq!(std::fs::symlink_metadata(given.join("link")).unwrap().uid(), to.0);
         assert_eq!(std::fs::metadata(given.join("deep")).unwrap().uid(), to.0);

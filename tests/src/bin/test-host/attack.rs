@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::ExitCode;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, XattrFlags};
@@ -29,6 +30,46 @@ pub(crate) fn setxattr(path: &OsStr, name: &OsStr, hex: &OsStr) -> ExitCode {
         .map(|byte| u8::try_from(byte).unwrap())
         .collect();
     ended(rustix::fs::lsetxattr(path, name, &value, XattrFlags::empty()))
+}
+
+/// Hands an open folder to whoever connects to `socket`.
+pub(crate) fn lend(socket: &OsStr, folder: &OsStr) -> ExitCode {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let lend = || -> std::io::Result<()> {
+        rustix::process::umask(Mode::empty());
+        let listener = UnixListener::bind(socket)?;
+        let folder = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let (stream, _) = listener.accept()?;
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds = [folder.as_fd()];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+        sendmsg(&stream, &[std::io::IoSlice::new(b"x")], &mut control, SendFlags::empty())?;
+        Ok(())
+    };
+    ended(lend())
+}
+
+/// Takes a folder from `socket`, and prints the file `name` in it.
+pub(crate) fn borrow(socket: &OsStr, name: &OsStr) -> ExitCode {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    let borrow = || -> std::io::Result<()> {
+        let stream = UnixStream::connect(socket)?;
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        recvmsg(&stream, &mut [std::io::IoSliceMut::new(&mut byte)], &mut control, RecvFlags::empty())?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                for folder in fds {
+                    let file = rustix::fs::openat(folder, name, OFlags::RDONLY, Mode::empty())?;
+                    std::io::copy(&mut std::fs::File::from(file), &mut std::io::stdout())?;
+                }
+            }
+        }
+        Ok(())
+    };
+    ended(borrow())
 }
 
 fn ended(result: Result<(), impl Display>) -> ExitCode {

@@ -48,6 +48,8 @@ fn main() -> ExitCode {
         ("peek", [seconds, path]) => peek::peek(seconds, path),
         ("tmpfile", [folder, name]) => attack::tmpfile(folder, name),
         ("setxattr", [path, name, hex]) => attack::setxattr(path, name, hex),
+        ("lend", [socket, folder]) => attack::lend(socket, folder),
+        ("borrow", [socket, name]) => attack::borrow(socket, name),
         ("down", [name]) => up::down(name),
         ("look", []) => {
             for line in bulkhead_tests::leftovers::look() {
