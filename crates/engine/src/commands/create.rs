@@ -9,6 +9,7 @@ use bollard_stubs::models::{ContainerCreateBody, HostConfig};
 use bulkhead_supervisor::status::ProcessId;
 
 use crate::error::{Doing, Error, Result};
+use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::merge;
 use crate::spec::namespaces::{self, Mode, Modes};
@@ -72,6 +73,8 @@ impl Engine {
                 *id = self.image_of(id)?.id;
             }
         }
+        let mapping = self.id_mapping_for(&decided.provisional(), &wanted)?;
+        mapping.check_image(&image.id, &wanted)?;
         binds::settle(&mut host, &wanted);
         request.volumes = None;
         request.host_config = Some(host);
@@ -91,7 +94,7 @@ impl Engine {
             users: decided.provisional(),
         };
         warnings.extend(self.check_plan(&container)?);
-        self.record(&mut container, name, &wanted, &decided, &mut warnings)?;
+        self.record(&mut container, name, &wanted, &decided, &mapping, &mut warnings)?;
         if let Err(error) = self.furnish(&container, &wanted) {
             // All that it took is given back. The first error is the one to tell.
             let _ = self.remove_locked(&container, true, None);
@@ -137,6 +140,7 @@ impl Engine {
         name: Option<&str>,
         wanted: &[Wanted],
         decided: &Decided,
+        mapping: &IdMapping,
         warnings: &mut Vec<String>,
     ) -> Result<()> {
         let host = container.config.host_config.clone().unwrap_or_default();
@@ -151,6 +155,11 @@ impl Engine {
             let done = self.store.write(|transaction| {
                 let stable = if shares { ready.stable(transaction)? } else { 0 };
                 container.users = ready.take(transaction, &container.id)?;
+                let first_id = match mapping.no_mapped_volumes() {
+                    None => stable,
+                    // It is for this container, and for others with the same IDs.
+                    Some(_) => container.users.root().0,
+                };
                 containers::insert(transaction, container)?;
                 if let Some(network) = &network {
                     addresses::lease(transaction, network, &container.id)?;
@@ -167,7 +176,7 @@ impl Engine {
                             created: now_nanoseconds() / 1_000_000_000,
                             labels: labels.clone(),
                             anonymous: *anonymous,
-                            first_id: stable,
+                            first_id,
                         };
                         volumes::take(transaction, &volume, &container.id)?;
                     }
@@ -176,9 +185,10 @@ impl Engine {
             });
             match done {
                 Err(Error::Conflict(_)) if name.is_none() && attempt < 32 => {}
-                other => return other,
+                other => break other?,
             }
         }
+        self.warn_of_foreign_volumes(&container.users, wanted, mapping, warnings)
     }
 
     /// Makes its folders on disk, as far as they are not there.
@@ -191,7 +201,11 @@ impl Engine {
         for one in wanted {
             if let Source::Volume { name, .. } = &one.source {
                 let volume = volumes::find(self.store.read(), name)?;
-                make_volume(&self.roots.volume(name), volume.map_or(0, |volume| volume.first_id))?;
+                let first = volume.map_or(0, |volume| volume.first_id);
+                let (uid, gid) = container.users.root();
+                // Where no mount maps its IDs, a volume has those of a container, whose groups may begin elsewhere.
+                let owner = if first == uid { (uid, gid) } else { (first, first) };
+                make_volume(&self.roots.volume(name), owner)?;
             }
         }
         Ok(())
@@ -203,7 +217,7 @@ impl Engine {
 }
 
 /// Makes a volume's folder, owned by what a container's root is in it.
-fn make_volume(path: &Path, first_id: u32) -> Result<()> {
+fn make_volume(path: &Path, (uid, gid): (u32, u32)) -> Result<()> {
     let parent = path.parent().unwrap_or(path);
     crate::store::make_folder(parent)?;
     match std::fs::DirBuilder::new().mode(0o755).create(path) {
@@ -212,8 +226,8 @@ fn make_volume(path: &Path, first_id: u32) -> Result<()> {
     }
     // No ID of a container is the host's root there: one that belongs to it has not been given yet.
     let owner = std::fs::metadata(path).map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata));
-    if first_id != 0 && owner.doing(|| format!("look at the volume {}", path.display()))? == 0 {
-        std::os::unix::fs::chown(path, Some(first_id), Some(first_id))
+    if uid != 0 && owner.doing(|| format!("look at the volume {}", path.display()))? == 0 {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))
             .doing(|| format!("give the volume {} to the containers' root", path.display()))?;
     }
     Ok(())

@@ -62,6 +62,8 @@ pub(crate) struct Volumes {
     pub(crate) stable: u32,
     /// The first ID of each volume.
     pub(crate) first: Vec<(String, u32)>,
+    /// Whether no mount can map their IDs.
+    pub(crate) unmapped: bool,
 }
 
 impl<'a> Surroundings<'a> {

@@ -151,7 +151,14 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
         binds::Source::Volume { name, copy, .. } => {
             let path = text(&around.roots.volume(name))?;
             let first = around.volumes.first.iter().find(|(known, _)| known == name).map(|(_, first)| *first);
+            let unmapped = around.volumes.unmapped;
             let ids = match (first, &container.users) {
+                // What stands on disk is what the kernel takes the container's IDs for.
+                (_, users) if unmapped && (!reown || *users == Users::Host) => BindIds::Unmapped,
+                (_, users) if unmapped => {
+                    let (uid, gid) = users.root();
+                    BindIds::Stored { uids: Stored::range(uid), gids: Stored::range(gid) }
+                }
                 (Some(0) | None, Users::Host) => BindIds::Unmapped,
                 // One of an older version: what stands on disk is what was written.
                 (Some(0) | None, _) => mount_ids::bind_ids("")?,
@@ -159,7 +166,8 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
                     BindIds::Stored { uids: Stored::range(first), gids: Stored::range(first) }
                 }
             };
-            let bind = Bind { fill: *copy, reown, warn: true, ..Bind::of(path, false, ids) };
+            // That it is another's was said when the container was made.
+            let bind = Bind { fill: *copy, reown, warn: !unmapped, ..Bind::of(path, false, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
         }
         binds::Source::Image { id } => {
