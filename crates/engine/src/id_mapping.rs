@@ -93,7 +93,10 @@ impl Engine {
             let why = Some("userns-idmap is off in /etc/bulkhead/daemon.json".to_owned());
             return Ok((IdMapping { layers: why.clone(), overlays: None, volumes: why }, None));
         }
-        let (images, volumes) = (self.roots.images(), self.roots.root.join("volumes"));
+        let images = self.roots.images();
+        let volumes = Some(self.roots.root.join("volumes")).filter(|folder| folder.exists());
+        // Before the first volume there is no folder of them: it will be where the root is.
+        let volumes = volumes.unwrap_or_else(|| self.roots.root.clone());
         let layers = images.join("layers");
         let folder_of_layers = match folder(&layers) {
             Err(Error::System { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
