@@ -73,10 +73,15 @@ impl IdMapping {
 }
 
 impl Engine {
-    /// The same, for a container with these IDs and mounts; who maps nothing does not ask.
-    pub(crate) fn id_mapping_for(&mut self, users: &Users, wanted: &[Wanted]) -> Result<IdMapping> {
+    /// What holds for a container of this image with these IDs and mounts; where nothing is mapped, nothing is asked.
+    pub(crate) fn id_mapping_for(
+        &mut self,
+        image: &str,
+        users: &Users,
+        wanted: &[Wanted],
+    ) -> Result<IdMapping> {
         let shared = |one: &Wanted| matches!(one.source, Source::Volume { .. } | Source::Image { .. });
-        if *users == Users::Host && !wanted.iter().any(shared) {
+        if *users == Users::Host && image != host_image::NAME && !wanted.iter().any(shared) {
             return Ok(IdMapping::default());
         }
         let (answer, new) = self.look_at_id_mapping()?;

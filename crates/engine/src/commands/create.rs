@@ -73,7 +73,7 @@ impl Engine {
                 *id = self.image_of(id)?.id;
             }
         }
-        let mapping = self.id_mapping_for(&decided.provisional(), &wanted)?;
+        let mapping = self.id_mapping_for(&image.id, &decided.provisional(), &wanted)?;
         mapping.check_image(&image.id, &wanted)?;
         binds::settle(&mut host, &wanted);
         request.volumes = None;

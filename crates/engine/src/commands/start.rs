@@ -76,7 +76,7 @@ impl Engine {
         trace.lap("bridge");
         let files = self.prepare_files(container, &host, endpoints.first())?;
         trace.lap("hosts, hostname, resolv.conf");
-        let mapping = self.id_mapping_for(&container.users, &wanted)?;
+        let mapping = self.id_mapping_for(&container.image, &container.users, &wanted)?;
         let layers = self.layers_of(&container.image, &container.users, &mapping)?;
         let around = Surroundings {
             roots: &self.roots,

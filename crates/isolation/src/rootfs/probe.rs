@@ -1,5 +1,7 @@
 //! Whether files can be shown with other IDs here (mount_setattr(2), MOUNT_ATTR_IDMAP): the kernel, the file system and
 //! the caller's rights over it decide, and only an attempt tells. Nothing is left of one.
+//!
+//! An attempt takes a child or two, so the caller has one thread (see [`clone3`](bulkhead_sys::process::clone3)).
 
 use std::os::fd::AsFd;
 
@@ -63,4 +65,30 @@ pub fn overlay_of(store: &str, layers: [&str; 2]) -> Result<Answer> {
 /// Whether that is what the kernel says to a mapping that it cannot do.
 pub(crate) fn cannot(error: Errno) -> bool {
     matches!(error, Errno::INVAL | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, mount_of, overlay_of};
+
+    #[test]
+    fn only_an_attempt_tells_and_nothing_is_left_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        // Needs rights that tests need not have.
+        let Ok(answer) = mount_of(path) else { return };
+        // No kernel maps the IDs of proc.
+        assert!(matches!(mount_of("/proc/sys"), Ok(Answer::No(_))));
+        assert!(mount_of("/proc/no such folder").is_err());
+        for name in ["one", "two"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        if answer == Answer::Yes {
+            overlay_of(path, ["one", "two"]).unwrap();
+            assert!(overlay_of(path, ["one", "three"]).is_err());
+        }
+        for name in ["one", "two"] {
+            std::fs::remove_dir(folder.path().join(name)).unwrap();
+        }
+    }
 }
