@@ -62,6 +62,10 @@ impl Config {
     }
 
     fn read(text: &str) -> std::result::Result<Config, String> {
+        // A list would be read as the settings in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err("it holds no JSON object".into());
+        }
         let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let pool = match &file.userns_auto_pool {
             None => Pool::default(),
