@@ -23,12 +23,17 @@ pub enum Answer {
     No(String),
 }
 
+/// Any will do; this one can be had in a container too, by an engine that has few IDs.
+fn mapping() -> IdMappings {
+    IdMappings::range(0, 1)
+}
+
 /// Whether a mount of `folder` can have a mapping.
 ///
 /// # Errors
 /// Where no answer can be had, such as without memory for a process.
 pub fn mount_of(folder: &str) -> Result<Answer> {
-    let user = for_mounts(&IdMappings::range(524_288, 65_536))?;
+    let user = for_mounts(&mapping())?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mount = open_tree(CWD, folder, flags).step(STEP, || format!("open {folder}"))?;
     let change = Change { idmap: Some(user.as_fd()), ..Change::default() };
@@ -50,7 +55,7 @@ pub fn mount_of(folder: &str) -> Result<Answer> {
 /// # Errors
 /// Where no answer can be had.
 pub fn overlay_of(store: &str, layers: [&str; 2]) -> Result<Answer> {
-    let user = for_mounts(&IdMappings::range(524_288, 65_536))?;
+    let user = for_mounts(&mapping())?;
     let layers = layers.map(|name| Layer::Stored { store: store.into(), name: name.into() });
     let rootfs = Rootfs { layers: layers.into(), writable: None, readonly: true };
     match prepare(&rootfs, Some(user.as_fd())) {
