@@ -95,7 +95,8 @@ impl Engine {
         };
         warnings.extend(self.check_plan(&container)?);
         self.record(&mut container, name, &wanted, &decided, &mapping, &mut warnings)?;
-        if let Err(error) = self.furnish(&container, &wanted) {
+        let warned = self.warn_of_foreign_volumes(&container.users, &wanted, &mapping, &mut warnings);
+        if let Err(error) = warned.and_then(|()| self.furnish(&container, &wanted)) {
             // All that it took is given back. The first error is the one to tell.
             let _ = self.remove_locked(&container, true, None);
             return Err(error);
@@ -185,10 +186,9 @@ impl Engine {
             });
             match done {
                 Err(Error::Conflict(_)) if name.is_none() && attempt < 32 => {}
-                other => break other?,
+                other => return other,
             }
         }
-        self.warn_of_foreign_volumes(&container.users, wanted, mapping, warnings)
     }
 
     /// Makes its folders on disk, as far as they are not there.
