@@ -18,6 +18,18 @@ const FILE: &str = "/etc/bulkhead/daemon.json";
 struct File {
     userns_remap: String,
     userns_auto_pool: Option<String>,
+    userns_idmap: Idmap,
+}
+
+/// Whether the engine uses ID-mapped mounts of its own store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Idmap {
+    /// Wherever they work.
+    #[default]
+    Auto,
+    /// Never, for file systems that do them wrong.
+    Off,
 }
 
 /// The settings, read.
@@ -27,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) userns_remap: Option<String>,
     /// The IDs that `--userns=auto` hands out.
     pub(crate) pool: Pool,
+    /// Whether layers and volumes are seen through ID-mapped mounts.
+    pub(crate) idmap: Idmap,
 }
 
 impl Config {
@@ -48,6 +62,10 @@ impl Config {
     }
 
     fn read(text: &str) -> std::result::Result<Config, String> {
+        // A list would be read as the settings in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err("it holds no JSON object".into());
+        }
         let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let pool = match &file.userns_auto_pool {
             None => Pool::default(),
@@ -55,13 +73,14 @@ impl Config {
                 format!("userns-auto-pool is {text:?}: write FIRST-LAST, both at least 65536, e.g. \"524288-1879048191\"")
             })?,
         };
-        Ok(Config { userns_remap: Some(file.userns_remap).filter(|spec| !spec.is_empty()), pool })
+        let userns_remap = Some(file.userns_remap).filter(|spec| !spec.is_empty());
+        Ok(Config { userns_remap, pool, idmap: file.userns_idmap })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use super::{Config, Idmap};
     use crate::users::pool::Pool;
 
     #[test]
@@ -71,9 +90,16 @@ mod tests {
             Config::read(r#"{"userns-remap": "default", "userns-auto-pool": "100000-900000"}"#).unwrap();
         assert_eq!(config.userns_remap.as_deref(), Some("default"));
         assert_eq!(config.pool, Pool { first: 100_000, last: 900_000 });
-        for bad in
-            ["", "[]", r#"{"debug": true}"#, r#"{"userns-remap": 5}"#, r#"{"userns-auto-pool": "0-5"}"#]
-        {
+        assert_eq!(config.idmap, Idmap::Auto);
+        assert_eq!(Config::read(r#"{"userns-idmap": "off"}"#).unwrap().idmap, Idmap::Off);
+        for bad in [
+            "",
+            "[]",
+            r#"{"debug": true}"#,
+            r#"{"userns-remap": 5}"#,
+            r#"{"userns-auto-pool": "0-5"}"#,
+            r#"{"userns-idmap": false}"#,
+        ] {
             assert!(Config::read(bad).is_err(), "{bad}");
         }
     }

@@ -11,6 +11,7 @@
 //! | `users` | whose IDs a container has: user namespaces, ranges, mappings of mounts |
 //! | `accounts` | /etc/passwd, /etc/subuid and their like |
 //! | [`commands`] | what can be done, a file per command |
+//! | `id_mapping`, `shifted` | whether mounts can map IDs here, and what is done where they cannot |
 //! | [`repair`] | what a killed process of ours left, put right by the next command |
 #![forbid(unsafe_code)]
 
@@ -22,9 +23,11 @@ mod error;
 mod host_image;
 mod hosts_files;
 pub mod id;
+mod id_mapping;
 pub mod names;
 pub mod repair;
 mod roots;
+mod shifted;
 pub mod spec;
 pub mod store;
 pub mod units;

@@ -8,6 +8,7 @@
 //! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
 //! | folders of removed containers | they are in the trash folder, or have no record | they are deleted |
 //! | ID ranges of removed containers | they are marked | they are freed, once no file or process is left |
+//! | copies of layers for removed containers | no record needs them | they are deleted, see [`shifted`](crate::shifted) |
 //! | half-loaded layers | the image store knows | see [`bulkhead_image::Store::clean`] |
 
 use bulkhead_supervisor::status::ProcessId;
@@ -44,6 +45,8 @@ impl Engine {
             }
         }
         self.empty_trash();
+        // What cannot be removed now is met again.
+        let _ = self.remove_unneeded_copies();
         self.end_uses_of_ranges()
     }
 

@@ -16,6 +16,7 @@
 //! - [`Store`]: the folder on disk. [`Store::load`] reads what `docker save` and OCI tools write, in one pass;
 //!   [`Store::import`] makes an image of a plain root file system; [`Store::layer_tar`] gives a layer's tar back, bit
 //!   for bit.
+//! - `shift`: a layer's folder again with other owners, where no mount can map them.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), bulkhead_image::ImageError> {
@@ -43,6 +44,7 @@ mod error;
 mod import;
 mod load;
 mod reference;
+mod shift;
 mod store;
 mod tar;
 pub mod unpack;
@@ -53,7 +55,8 @@ pub use error::ImageError;
 pub use import::ImportOptions;
 pub use load::{Loaded, Platform, Progress};
 pub use reference::Reference;
-pub use store::{LayerMeta, Store};
+pub use shift::Ids;
+pub use store::{LayerMeta, Shifted, ShiftedNames, Store};
 pub use unpack::{Highest, Limits};
 
 /// What this crate's functions give.

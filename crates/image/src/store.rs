@@ -6,6 +6,7 @@
 //! layers/HEX/meta.json    its LayerMeta
 //! layers/HEX/skeleton.zst all of its tar but the contents of files
 //! layers/HEX/replaced/    contents that a later entry of the same tar replaced (rare)
+//! shifted/KEY/HEX/        a layer's files with the IDs of certain containers (see `shifted`)
 //! tmp/NAME/               work in progress, locked by who does it
 //! ```
 //!
@@ -21,6 +22,7 @@
 
 mod blobs;
 pub(crate) mod layer;
+mod shifted;
 mod skeleton;
 mod work;
 
@@ -33,6 +35,7 @@ use rustix::io::Errno;
 use crate::{ImageError, Result};
 
 pub use layer::LayerMeta;
+pub use shifted::{Shifted, ShiftedNames};
 pub(crate) use skeleton::SkeletonWriter;
 pub(crate) use work::Work;
 

@@ -4,19 +4,23 @@
 //! Layers are stored once, with the IDs that the image gave them. A container with a user namespace sees them
 //! through one ID-mapped mount of the store, however many layers there are; they are handed to overlayfs as
 //! descriptors, and nothing is paid per file. How they are handed over depends on the kernel: see [`overlay`].
+//! Where mounts cannot be mapped ([`probe`] tells), whoever writes the plan has copies made that have the container's IDs
+//! on disk, and names those.
 //!
 //! The writable layer is not mapped: on disk too, what a container writes belongs to the range that it alone has.
 
 mod overlay;
+pub mod probe;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bulkhead_sys::mount::{Change, set_attributes};
 use rustix::fs::{CWD, Mode, OFlags, open, openat};
+use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, Step};
+use crate::error::{Error, Result, Step};
 use crate::mounts::{Attributes, pseudo};
 
 const STEP: &str = "root file system";
@@ -39,6 +43,13 @@ pub enum Layer {
     /// A folder that holds the layer in overlayfs's form, with the image's own IDs.
     Stored {
         /// The folder that all layers of a store are in. It is what gets a mapping, once for all of them.
+        store: String,
+        /// The layer's place in it.
+        name: String,
+    },
+    /// The same of a copy of the layer that has the container's own IDs: it gets no mapping.
+    Shifted {
+        /// The folder that all layers with these IDs are in.
         store: String,
         /// The layer's place in it.
         name: String,
@@ -88,10 +99,17 @@ impl Rootfs {
     /// A folder that there is, other than the root.
     fn some_folder(&self) -> &str {
         let store = self.layers.iter().find_map(|layer| match layer {
-            Layer::Stored { store, .. } => Some(store.as_str()),
+            Layer::Stored { store, .. } | Layer::Shifted { store, .. } => Some(store.as_str()),
             Layer::Machine => None,
         });
         self.writable.as_deref().or(store).unwrap_or("/proc")
+    }
+}
+
+impl Layer {
+    /// The mapping that a mount of it gets, in a container with this one.
+    fn mapping<'fd>(&self, container: Option<BorrowedFd<'fd>>) -> Option<BorrowedFd<'fd>> {
+        container.filter(|_| matches!(self, Layer::Stored { .. }))
     }
 }
 
@@ -103,11 +121,11 @@ impl Parts {
         let mut lower = Vec::with_capacity(rootfs.layers.len());
         for layer in rootfs.layers.iter().rev() {
             match layer {
-                Layer::Stored { store, name } => {
+                Layer::Stored { store, name } | Layer::Shifted { store, name } => {
                     let at = match stores.iter().position(|(known, _)| known == store) {
                         Some(at) => at,
                         None => {
-                            stores.push((store, folder(store, mapping, detach)?));
+                            stores.push((store, folder(store, layer.mapping(mapping), detach)?));
                             stores.len() - 1
                         }
                     };
@@ -136,7 +154,8 @@ impl Parts {
             lower.push(empty.try_clone().step(STEP, || "keep an empty layer")?);
             detached.push(empty);
         }
-        if mapping.is_some() || detach {
+        let mapped = rootfs.layers.iter().any(|layer| layer.mapping(mapping).is_some());
+        if mapped || detach {
             detached.extend(stores.into_iter().map(|(_, fd)| fd));
         }
         Ok(Parts { detached, lower, writable })
@@ -171,5 +190,19 @@ fn folder(path: &str, mapping: Option<BorrowedFd<'_>>, detach: bool) -> Result<O
 /// The machine's root, without what is mounted below it.
 fn machine() -> Result<OwnedFd> {
     let nobody = crate::namespaces::user::for_mounts(&crate::namespaces::user::IdMappings::nobody())?;
-    folder("/", Some(nobody.as_fd()), true)
+    let root = folder("/", None, true)?;
+    let answer = set_attributes(root.as_fd(), &Change { idmap: Some(nobody.as_fd()), ..Change::default() });
+    let number = answer.as_ref().err().and_then(std::io::Error::raw_os_error).map(Errno::from_raw_os_error);
+    if number.is_some_and(probe::cannot) {
+        let kind = crate::mounts::file_system(root.as_fd()).unwrap_or_else(|| "its kind".into());
+        return Err(Error::new(
+            STEP,
+            format!(
+                "cannot use the image host: all files of it are nobody's by an ID-mapped mount, which the file system of \
+                 this machine's root ({kind}) has none of with this kernel: load an image"
+            ),
+        ));
+    }
+    answer.step(STEP, || "map the IDs of this machine's root")?;
+    Ok(root)
 }

@@ -118,6 +118,24 @@ ends 'nor are its mounts' 1 grep overlay /proc/self/mountinfo
 ends 'an image of 120 layers is loaded' 0 bulkhead load -i /images/layers.tar
 prints 'all of its layers are seen' '0 119 120' run layers sh -c 'echo $(cat /layer/0 /layer/119; ls /layer | wc -l)'
 
+# IDs are mapped by mounts on ext4, and by copies of the layers on tmpfs, which has no ID-mapped mounts before Linux 6.3.
+has 'a store on ext4 maps IDs' 'ID-mapped mounts: yes' "$(bulkhead info 2>&1)"
+there() {
+    bulkhead --root /tmp/store --state /tmp/state "$@"
+}
+ends 'a store on tmpfs takes images' 0 there load -i /images/busybox.tar
+has 'and says that it maps none' 'ID-mapped mounts: no: layers are copied' "$(there info 2>/dev/null)"
+look='echo $(stat -c %u:%g /bin/busybox) $(awk "{print (\$2 >= 524288), \$3}" /proc/self/uid_map); echo x >/bin/x; rm /bin/vi; chown 5:6 /etc/group'
+prints 'what root owns there belongs to the container' '0:0 1 65536' \
+    there run --rm --network=none busybox sh -c "$look"
+prints 'it works in a volume of its own' '33:33' there run --rm --network=none -v vol:/v busybox \
+    sh -c 'echo x >/v/f; chown 33:33 /v/f; stat -c %u:%g /v/f'
+prints 'no copy is left' '' ls -A /tmp/store/images/shifted
+ends 'many layers are taken there too' 0 there load -i /images/layers.tar
+prints 'and all of their copies are seen' '0 119 120' there run --rm --network=none layers \
+    sh -c 'echo $(cat /layer/0 /layer/119; ls /layer | wc -l)'
+ends 'the engine there goes' 0 rm -r /tmp/store /tmp/state
+
 # At the end.
 prints 'no container is left' '' bulkhead ps -aq
 prints 'no group is left' '' find $groups -mindepth 1 -type d

@@ -9,6 +9,7 @@ use bollard_stubs::models::{ContainerCreateBody, HostConfig};
 use bulkhead_supervisor::status::ProcessId;
 
 use crate::error::{Doing, Error, Result};
+use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::namespaces::{self, Mode, Modes};
 use crate::spec::{Leaves, merge};
@@ -76,6 +77,8 @@ impl Engine {
                 *id = self.image_of(id)?.id;
             }
         }
+        let mapping = self.id_mapping_for(&image.id, &decided.provisional(), &wanted)?;
+        mapping.check_image(&image.id, &wanted)?;
         binds::settle(&mut host, &wanted);
         request.volumes = None;
         request.host_config = Some(host);
@@ -95,8 +98,9 @@ impl Engine {
             users: decided.provisional(),
         };
         warnings.extend(self.check_plan(&container)?);
-        self.record(&mut container, name, &wanted, &decided, &mut warnings)?;
-        if let Err(error) = self.furnish(&container, &wanted) {
+        self.record(&mut container, name, &wanted, &decided, &mapping, &mut warnings)?;
+        let warned = self.warn_of_foreign_volumes(&container.users, &wanted, &mapping, &mut warnings);
+        if let Err(error) = warned.and_then(|()| self.furnish(&container, &wanted)) {
             // All that it took is given back. The first error is the one to tell.
             let _ = self.remove_locked(&container, true, None);
             return Err(error);
@@ -141,12 +145,21 @@ impl Engine {
         name: Option<&str>,
         wanted: &[Wanted],
         decided: &Decided,
+        mapping: &IdMapping,
         warnings: &mut Vec<String>,
     ) -> Result<()> {
         let host = container.config.host_config.clone().unwrap_or_default();
         let network = self.wants_address(&host)?.then(|| self.default_network()).transpose()?;
         let shares = spec::shares_files(&host, wanted)?;
-        let leaves = spec::leaves(&host, wanted)?;
+        let mut leaves = spec::leaves(&host, wanted)?;
+        // A volume that no mount maps has the container's own IDs, and may stay when it goes.
+        let stays = |one: &Wanted| match one.source {
+            Source::Volume { anonymous, .. } => !(anonymous && container.auto_remove),
+            _ => false,
+        };
+        if mapping.no_mapped_volumes().is_some() && wanted.iter().any(stays) {
+            leaves = Leaves::Surely;
+        }
         let root = self.roots.root.clone();
         let ready = self.ready_users(decided, shares, &root)?;
         let mut attempt = 0;
@@ -161,6 +174,11 @@ impl Engine {
                     Leaves::Perhaps => id_ranges::unsure(transaction, &container.id, true)?,
                     Leaves::Nothing => {}
                 }
+                let first_id = match mapping.no_mapped_volumes() {
+                    None => first_id,
+                    // It is for this container, and for others with the same IDs.
+                    Some(_) => container.users.root().0,
+                };
                 containers::insert(transaction, container)?;
                 if let Some(network) = &network {
                     addresses::lease(transaction, network, &container.id)?;
@@ -204,7 +222,11 @@ impl Engine {
         for one in wanted {
             if let Source::Volume { name, .. } = &one.source {
                 let volume = volumes::find(self.store.read(), name)?;
-                make_volume(&self.roots.volume(name), volume.map_or(0, |volume| volume.first_id))?;
+                let first = volume.map_or(0, |volume| volume.first_id);
+                let (uid, gid) = container.users.root();
+                // Where no mount maps its IDs, a volume has those of a container, whose groups may begin elsewhere.
+                let owner = if first == uid { (uid, gid) } else { (first, first) };
+                make_volume(&self.roots.volume(name), owner)?;
             }
         }
         Ok(())
@@ -216,7 +238,7 @@ impl Engine {
 }
 
 /// Makes a volume's folder, owned by what a container's root is in it.
-fn make_volume(path: &Path, first_id: u32) -> Result<()> {
+fn make_volume(path: &Path, (uid, gid): (u32, u32)) -> Result<()> {
     let parent = path.parent().unwrap_or(path);
     crate::store::make_folder(parent)?;
     match std::fs::DirBuilder::new().mode(0o755).create(path) {
@@ -225,8 +247,8 @@ fn make_volume(path: &Path, first_id: u32) -> Result<()> {
     }
     // No ID of a container is the host's root there: one that belongs to it has not been given yet.
     let owner = std::fs::metadata(path).map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata));
-    if first_id != 0 && owner.doing(|| format!("look at the volume {}", path.display()))? == 0 {
-        std::os::unix::fs::chown(path, Some(first_id), Some(first_id))
+    if uid != 0 && owner.doing(|| format!("look at the volume {}", path.display()))? == 0 {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid))
             .doing(|| format!("give the volume {} to the containers' root", path.display()))?;
     }
     Ok(())

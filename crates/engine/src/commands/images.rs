@@ -7,9 +7,11 @@ use bulkhead_image::{ContainerConfig, Digest, Highest, Reference};
 use bulkhead_isolation::rootfs::Layer;
 
 use crate::error::{Error, Result};
+use crate::id_mapping::IdMapping;
 use crate::spec::text;
 use crate::store::{containers, images};
-use crate::{Engine, host_image, id};
+use crate::users::Users;
+use crate::{Engine, host_image, id, shifted};
 
 /// An image as a container needs it.
 pub(crate) struct Chosen {
@@ -65,21 +67,18 @@ impl Engine {
         }
     }
 
-    /// Its layers, where they are on disk.
-    pub(crate) fn layers_of(&self, image: &str) -> Result<Vec<Layer>> {
+    /// Its layers, where they are on disk for containers with these IDs.
+    pub(crate) fn layers_of(&self, image: &str, users: &Users, mapping: &IdMapping) -> Result<Vec<Layer>> {
         if image == host_image::NAME {
             return Ok(host_image::layers());
         }
         let image = images::find(self.store.read(), image)?;
-        let store = self.image_store()?;
-        let mut layers: Vec<Layer> = Vec::new();
+        let mut layers: Vec<Digest> = Vec::new();
         for (index, digest) in image.layers.iter().enumerate() {
             // A layer may come twice; overlayfs takes a folder once, and the uppermost place decides.
-            if image.layers.iter().skip(index + 1).any(|later| later == digest) {
-                continue;
+            if !image.layers.iter().skip(index + 1).any(|later| later == digest) {
+                layers.push(*digest);
             }
-            let (folder, name) = store.layer_place(digest)?;
-            layers.push(Layer::Stored { store: text(&folder)?, name });
         }
         if layers.is_empty() {
             return Err(Error::Invalid(format!(
@@ -87,7 +86,15 @@ impl Engine {
                 image.id
             )));
         }
-        Ok(layers)
+        let store = self.image_store()?;
+        if let (Some(mappings), Some(_)) = (users.mappings(), mapping.no_mapped_layers()) {
+            return shifted::layers(&store, &layers, mappings);
+        }
+        let place = |digest| -> Result<Layer> {
+            let (folder, name) = store.layer_place(digest)?;
+            Ok(Layer::Stored { store: text(&folder)?, name })
+        };
+        layers.iter().map(place).collect()
     }
 
     /// All images, in Docker's form.

@@ -55,7 +55,7 @@ impl Engine {
             mem_total: Some(pages.saturating_mul(unit)),
             name: text(system.nodename()),
             docker_root_dir: Some(self.roots.root.to_string_lossy().into_owned()),
-            warnings: Some(warnings()),
+            warnings: Some(warnings(self.look_at_id_mapping()?.0.no_mapped_layers())),
             ..SystemInfo::default()
         })
     }
@@ -86,6 +86,7 @@ impl Engine {
             lines.push(line("IDs on disk in volumes", range(own.volumes())));
             lines.push(line("IDs on disk in binds", range(own.binds())));
         }
+        lines.push(line("ID-mapped mounts", self.look_at_id_mapping()?.0.in_words()));
         Ok(lines)
     }
 }
@@ -98,8 +99,13 @@ fn operating_system() -> String {
 }
 
 /// What this machine cannot do, a sentence each.
-fn warnings() -> Vec<String> {
+fn warnings(no_mapped_layers: Option<&str>) -> Vec<String> {
     let mut all = Vec::new();
+    if let Some(why) = no_mapped_layers {
+        all.push(format!(
+            "No ID-mapped mounts of layers ({why}): each is copied once per ID range, which takes time and space"
+        ));
+    }
     if let Ok(layout) = Layout::detect()
         && !layout.has("memory", "memory.memsw.limit_in_bytes")
     {

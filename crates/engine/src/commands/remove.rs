@@ -90,6 +90,8 @@ impl Engine {
         }
         // What cannot be deleted now is in the trash, where the next command finds it.
         let _ = std::fs::remove_dir_all(&aside);
+        // Nor can these be lost: each command that repairs looks for them.
+        let _ = self.drop_copies(&container.users);
         match &container.users {
             Users::Host | Users::Shared(_) | Users::Lines(_) => Ok(()),
             Users::Own(_) | Users::OfContainer { .. } => {

@@ -14,6 +14,7 @@ use bulkhead_supervisor::protocol::{Attach, Reply, Request, Start};
 use bulkhead_supervisor::status::Status;
 
 use crate::error::{Doing, Error, Result};
+use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
 use crate::spec::{self, Surroundings, text};
@@ -76,15 +77,17 @@ impl Engine {
         trace.lap("bridge");
         let files = self.prepare_files(container, &host, endpoints.first())?;
         trace.lap("hosts, hostname, resolv.conf");
+        let mapping = self.id_mapping_for(&container.image, &container.users, &wanted)?;
+        let layers = self.layers_of(&container.image, &container.users, &mapping)?;
         let around = Surroundings {
             roots: &self.roots,
-            layers: self.layers_of(&container.image)?,
+            layers,
             joined,
             files,
             terminal: starting.terminal,
             init: self.init(),
-            volumes: self.volumes_of(&host, &wanted)?,
-            images: self.mounted_images(&wanted)?,
+            volumes: self.volumes_of(&host, &wanted, &mapping)?,
+            images: self.mounted_images(&wanted, &container.users, &mapping)?,
         };
         let (plan, said) = spec::plan(container, &around)?;
         warnings.extend(said);
@@ -217,8 +220,9 @@ impl Engine {
     }
 
     /// Where the IDs of what is shared stand on disk.
-    fn volumes_of(&self, host: &HostConfig, wanted: &[Wanted]) -> Result<spec::Volumes> {
-        let mut all = spec::Volumes::default();
+    fn volumes_of(&self, host: &HostConfig, wanted: &[Wanted], mapping: &IdMapping) -> Result<spec::Volumes> {
+        let unmapped = mapping.no_mapped_volumes().is_some();
+        let mut all = spec::Volumes { unmapped, ..spec::Volumes::default() };
         if !spec::shares_files(host, wanted)? {
             return Ok(all);
         }
@@ -234,12 +238,17 @@ impl Engine {
         Ok(all)
     }
 
-    fn mounted_images(&self, wanted: &[Wanted]) -> Result<Vec<(String, Vec<Layer>)>> {
+    fn mounted_images(
+        &self,
+        wanted: &[Wanted],
+        users: &Users,
+        mapping: &IdMapping,
+    ) -> Result<Vec<(String, Vec<Layer>)>> {
         let names = wanted.iter().filter_map(|one| match &one.source {
             binds::Source::Image { id } => Some(id),
             _ => None,
         });
-        names.map(|id| Ok((id.clone(), self.layers_of(id)?))).collect()
+        names.map(|id| Ok((id.clone(), self.layers_of(id, users, mapping)?))).collect()
     }
 
     fn to_be_joined(&self, name: &str, what: &str) -> Result<(Container, Status)> {

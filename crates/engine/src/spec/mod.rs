@@ -71,6 +71,8 @@ pub(crate) struct Volumes {
     pub(crate) machine: OnceCell<Machine>,
     /// The first ID of each volume.
     pub(crate) first: Vec<(String, u32)>,
+    /// Whether no mount can map their IDs.
+    pub(crate) unmapped: bool,
 }
 
 impl<'a> Surroundings<'a> {

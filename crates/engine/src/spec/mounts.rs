@@ -163,7 +163,15 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
         binds::Source::Volume { name, copy, .. } => {
             let path = text(&around.roots.volume(name))?;
             let first = around.volumes.first.iter().find(|(known, _)| known == name).map(|(_, first)| *first);
+            let unmapped = around.volumes.unmapped;
+            let reown = wanted.ids.reown;
             let ids = match (first, container.users.mappings()) {
+                // What stands on disk is what the kernel takes the container's IDs for.
+                (_, mappings) if unmapped && (!reown || mappings.is_none()) => BindIds::Unmapped,
+                (_, Some(_)) if unmapped => {
+                    let (uid, gid) = container.users.root();
+                    BindIds::Stored { uids: Stored::range(uid), gids: Stored::range(gid) }
+                }
                 // Not made yet, or with the host's IDs.
                 (None, _) | (Some(0), None) => BindIds::Unmapped,
                 // What stands in it are IDs of the host, root's among them.
@@ -179,8 +187,8 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
             };
             // A container whose users are the host's must not become somebody by a file that another one left there.
             let attributes = Attributes { nosuid: container.users == Users::Host, ..attributes };
-            let bind =
-                Bind { fill: *copy, reown: wanted.ids.reown, warn: true, ..Bind::of(path, false, ids) };
+            // That it is another's was said when the container was made.
+            let bind = Bind { fill: *copy, reown, warn: !unmapped, ..Bind::of(path, false, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
         }
         binds::Source::Image { id } => {

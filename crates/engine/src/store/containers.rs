@@ -158,6 +158,25 @@ pub fn of_image(connection: &Connection, image: &str) -> Result<Vec<String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The images whose files containers see, their own or mounted ones, with the IDs of those containers.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn images_by_users(connection: &Connection) -> Result<Vec<(String, Users)>> {
+    let mut query = connection.prepare_cached(
+        "SELECT image, users FROM containers
+         UNION SELECT image_uses.image, users FROM image_uses JOIN containers ON id = container",
+    )?;
+    let mut rows = query.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let users = serde_json::from_str(row.get_ref(1)?.as_str().unwrap_or_default())
+            .map_err(|error| Error::Corrupt(format!("cannot read the IDs of a container: {error}")))?;
+        found.push((row.get(0)?, users));
+    }
+    Ok(found)
+}
+
 /// Forgets it, with all that it holds.
 ///
 /// # Errors

@@ -150,7 +150,7 @@ impl Store {
         }
     }
 
-    fn open_layer(&self, diff_id: &Digest) -> Result<OwnedFd> {
+    pub(super) fn open_layer(&self, diff_id: &Digest) -> Result<OwnedFd> {
         match rustix::fs::openat(&self.layers, diff_id.hex(), directory() | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(fd) => Ok(fd),
             Err(Errno::NOENT) => Err(ImageError::NotFound { what: "layer", digest: *diff_id }),

@@ -24,6 +24,8 @@ use bulkhead_sys::mount::{Change, attr, set_attributes};
 use rustix::mount::{MoveMountFlags, move_mount};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use source::file_system;
+
 use crate::cgroups;
 use crate::devices::{self, Device};
 use crate::error::{Error, Result, Step};

@@ -170,9 +170,13 @@ impl Given {
 
 /// The name of the file system that a mount is of, by its number in linux/magic.h; only those are known whose IDs some
 /// kernels cannot map.
-pub(super) fn file_system(mount: BorrowedFd<'_>) -> Option<String> {
+pub(crate) fn file_system(mount: BorrowedFd<'_>) -> Option<String> {
     let number = u64::try_from(rustix::fs::fstatfs(mount).ok()?.f_type).ok()?;
     let name = match number {
+        0xef53 => "ext4",
+        0x5846_5342 => "XFS",
+        0x9123_683e => "Btrfs",
+        0x8584_58f6 => "ramfs",
         0x6969 => "NFS",
         0x6573_5546 => "FUSE",
         0x0102_1997 => "9p",

@@ -82,13 +82,24 @@ impl IdMappings {
 
     /// What these IDs of the container are outside; `None` where one is not mapped.
     pub fn outside(&self, uid: u32, gid: u32) -> Option<(u32, u32)> {
-        let find = |lines: &[IdMap], id: u32| {
-            lines.iter().find_map(|line| {
-                let offset = id.checked_sub(line.inside).filter(|offset| *offset < line.count)?;
-                line.outside.checked_add(offset)
-            })
-        };
-        Some((find(&self.uids, uid)?, find(&self.gids, gid)?))
+        Some((self.outside_user(uid)?, self.outside_group(gid)?))
+    }
+
+    /// The same of a user ID alone.
+    pub fn outside_user(&self, id: u32) -> Option<u32> {
+        IdMappings::find(&self.uids, id)
+    }
+
+    /// The same of a group ID alone.
+    pub fn outside_group(&self, id: u32) -> Option<u32> {
+        IdMappings::find(&self.gids, id)
+    }
+
+    fn find(lines: &[IdMap], id: u32) -> Option<u32> {
+        lines.iter().find_map(|line| {
+            let offset = id.checked_sub(line.inside).filter(|offset| *offset < line.count)?;
+            line.outside.checked_add(offset)
+        })
     }
 
     fn render(lines: &[IdMap]) -> String {
