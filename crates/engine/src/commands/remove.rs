@@ -77,11 +77,13 @@ impl Engine {
             }
             other => other,
         };
+        // Somebody else may have moved it, and not deleted it yet.
+        let mut files_left = false;
         match moved {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).doing(|| format!("move {} aside", folder.display()));
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                files_left = self.has_files_in_trash(&container.id);
             }
-            _ => {}
+            other => other.doing(|| format!("move {} aside", folder.display()))?,
         }
         drop(lock);
         for volume in gone {
@@ -89,11 +91,15 @@ impl Engine {
             let _ = std::fs::remove_dir_all(path.parent().unwrap_or(&path));
         }
         // What cannot be deleted now is in the trash, where the next command finds it.
-        let _ = std::fs::remove_dir_all(&aside);
+        if let Err(error) = std::fs::remove_dir_all(&aside) {
+            files_left |= error.kind() != std::io::ErrorKind::NotFound;
+        }
         // Nor can these be lost: each command that repairs looks for them.
         let _ = self.drop_copies(&container.users);
         match &container.users {
             Users::Host | Users::Shared(_) | Users::Lines(_) => Ok(()),
+            // The next command ends it, when the files are gone.
+            Users::Own(_) | Users::OfContainer { .. } if files_left => Ok(()),
             Users::Own(_) | Users::OfContainer { .. } => {
                 self.end_use_of_range(&container.id, &self.cgroup_of(container))
             }

@@ -9,7 +9,7 @@ use rusqlite::Transaction;
 
 use super::Users;
 use super::choose::{Asked, Choice, HostS, choose};
-use super::mode::Mode;
+use super::mode::{Auto, Mode};
 use super::pool::{POOL_USER, Taken};
 use crate::Engine;
 use crate::accounts::{Etc, Kind, remap};
@@ -132,10 +132,13 @@ impl Engine {
             }
             return Ok(Decided { choice: Choice::Settled(users), config, etc });
         }
-        let reserved = Taken::new(id_ranges::reserved(self.store.read())?);
         let wants_remap = mode == Mode::Usual;
         let remap = config.userns_remap.as_deref().filter(|_| wants_remap);
         let remap = remap.map(|spec| remap::resolve(&etc, spec)).transpose()?;
+        // Only who names IDs can name somebody's.
+        let names_none = remap.is_none() && (mode == Mode::Usual || mode == Mode::Auto(Auto::default()));
+        let reserved = if names_none { Vec::new() } else { id_ranges::reserved(self.store.read())? };
+        let reserved = Taken::new(reserved);
         if let (Mode::KeepId { uid, gid, .. }, Some(caller)) = (&mode, self.caller)
             && request.user.as_deref().unwrap_or("").is_empty()
         {
@@ -167,24 +170,31 @@ impl Engine {
         Ok(Ready { choice: decided.choice.clone(), source })
     }
 
-    /// Ends a forgotten container's use of its range, if nothing of it is left: neither files nor processes.
+    /// Ends a forgotten container's use of its range, whose files are gone, if no process is left either.
     pub(crate) fn end_use_of_range(&mut self, container: &str, cgroup: &str) -> Result<()> {
-        let left = match std::fs::read_dir(self.roots.root.join("trash")) {
-            Ok(entries) => {
-                entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(container))
-            }
-            // What cannot be looked at may hold anything.
-            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-        };
-        if left || self.roots.container(container).exists() || cgroups::has_processes(cgroup) {
+        if self.roots.container(container).exists() || cgroups::has_processes(cgroup) {
             return Ok(());
         }
         self.store.write(|transaction| id_ranges::end_use(transaction, container))
     }
 
+    /// Whether files of a removed container are in the trash.
+    pub(crate) fn has_files_in_trash(&self, container: &str) -> bool {
+        match std::fs::read_dir(self.roots.root.join("trash")) {
+            Ok(entries) => {
+                entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(container))
+            }
+            // What cannot be looked at may hold anything.
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
+    }
+
     /// The same for all whose use could not be ended when they were removed.
     pub(crate) fn end_uses_of_ranges(&mut self) -> Result<()> {
         for container in id_ranges::given_back(self.store.read())? {
+            if self.has_files_in_trash(&container) {
+                continue;
+            }
             // Where its group was is not known any more; of the usual place, at least, nothing may be left.
             self.end_use_of_range(&container, &format!("/bulkhead/{container}"))?;
         }

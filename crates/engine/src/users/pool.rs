@@ -47,6 +47,9 @@ impl Pool {
 
     /// The part of it that this process has. In a container that is what its range holds beyond the first 65,536.
     pub(crate) fn here(self) -> Pool {
+        if !bulkhead_sys::namespaces::nested() {
+            return self;
+        }
         let (uids, gids) = (end_of_map("uid_map"), end_of_map("gid_map"));
         let (Some(uids), Some(gids)) = (uids, gids) else { return self };
         let end = uids.min(gids);
