@@ -24,7 +24,7 @@ fn main() {
                 .iter()
                 .map(|mode| format!("bulkhead run --rm --userns={mode} {image} true"))
                 .collect();
-            print_row(&format!("run --rm, {what}{label}"), &alternately(&host, &commands, 21, pause), "ms");
+            print_row(&format!("run --rm, {what}{label}"), &alternately(&host, &commands, 41, pause), "ms");
         }
     }
     let project = "mkdir -p /tmp/project; chown 1000:1000 /tmp/project";
@@ -33,7 +33,7 @@ fn main() {
         .iter()
         .map(|mode| format!("bulkhead run --rm --userns={mode} -v /tmp/project:/p -v data:/d busybox true"))
         .collect();
-    print_row("run --rm, with a bind and a volume", &alternately(&host, &commands, 21, 0.3), "ms");
+    print_row("run --rm, with a bind and a volume", &alternately(&host, &commands, 41, 0.3), "ms");
     thousand(&host);
     host.abandon();
 }

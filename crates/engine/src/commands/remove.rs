@@ -1,9 +1,12 @@
 //! `rm`: a container and everything that it holds goes: first its record, in one transaction, so that nobody can
 //! start it any more; then its folder, moved aside in one step; deleting files is the last. Wherever that is
-//! interrupted, what is left has no record, and the next command deletes it.
+//! interrupted, what is left has no record, and the next command deletes it. (Of what `run --rm` made the folder goes
+//! first: interrupted, the next command finds by the record that it was not to stay.)
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 
+use bulkhead_isolation::cgroups;
 use bulkhead_supervisor::status::State;
 
 use crate::Engine;
@@ -54,11 +57,19 @@ impl Engine {
         lock: Option<OwnedFd>,
     ) -> Result<()> {
         self.forget_run(container);
+        // What `run --rm` made goes in any case: its files go first, and then one transaction does all the rest.
+        let goes_anyway = container.auto_remove && container.creator.is_some();
+        let files_first = if goes_anyway { Some(self.delete_files(container)?) } else { None };
+        let all_gone =
+            files_first == Some(Files::Gone) && !cgroups::has_processes(&self.cgroup_of(container));
         let gone = self.store.write(|transaction| {
             let volumes_too =
                 if with_volumes { volumes::anonymous_of(transaction, &container.id)? } else { Vec::new() };
             id_ranges::give_back(transaction, &container.id)?;
             containers::delete(transaction, &container.id)?;
+            if all_gone {
+                id_ranges::end_use(transaction, &container.id)?;
+            }
             let mut gone = Vec::new();
             for volume in volumes_too {
                 if volumes::delete(transaction, &volume)? {
@@ -67,42 +78,56 @@ impl Engine {
             }
             Ok(gone)
         })?;
-        let trash = self.roots.root.join("trash");
-        let folder = self.roots.container(&container.id);
-        let aside = trash.join(format!("{}-{}", container.id, std::process::id()));
-        let moved = match std::fs::rename(&folder, &aside) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                crate::store::make_folder(&trash)?;
-                std::fs::rename(&folder, &aside)
-            }
-            other => other,
+        let files = match files_first {
+            Some(files) => files,
+            None => self.delete_files(container)?,
         };
-        // Somebody else may have moved it, and not deleted it yet.
-        let mut files_left = false;
-        match moved {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                files_left = self.has_files_in_trash(&container.id);
-            }
-            other => other.doing(|| format!("move {} aside", folder.display()))?,
-        }
         drop(lock);
         for volume in gone {
             let path = self.roots.volume(&volume);
             let _ = std::fs::remove_dir_all(path.parent().unwrap_or(&path));
         }
-        // What cannot be deleted now is in the trash, where the next command finds it.
-        if let Err(error) = std::fs::remove_dir_all(&aside) {
-            files_left |= error.kind() != std::io::ErrorKind::NotFound;
-        }
         // Nor can these be lost: each command that repairs looks for them.
         let _ = self.drop_copies(&container.users);
         match &container.users {
-            Users::Host | Users::Shared(_) | Users::Lines(_) => Ok(()),
-            // The next command ends it, when the files are gone.
-            Users::Own(_) | Users::OfContainer { .. } if files_left => Ok(()),
-            Users::Own(_) | Users::OfContainer { .. } => {
+            Users::Own(_) | Users::OfContainer { .. } if files == Files::Gone && !all_gone => {
                 self.end_use_of_range(&container.id, &self.cgroup_of(container))
             }
+            // It has ended, or there was none, or the next command ends it when the files are gone.
+            _ => Ok(()),
         }
     }
+
+    /// Deletes a container's folder, which first is moved aside in one step. What cannot be deleted now is in the trash
+    /// then, where the next command finds it.
+    fn delete_files(&self, container: &Container) -> Result<Files> {
+        let trash = self.roots.root.join("trash");
+        let folder = self.roots.container(&container.id);
+        let aside = trash.join(format!("{}-{}", container.id, std::process::id()));
+        let moved = match std::fs::rename(&folder, &aside) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                crate::store::make_folder(&trash)?;
+                std::fs::rename(&folder, &aside)
+            }
+            other => other,
+        };
+        match moved {
+            // Somebody else may have moved it, and not deleted it yet.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let left = self.has_files_in_trash(&container.id);
+                return Ok(if left { Files::Left } else { Files::Gone });
+            }
+            other => other.doing(|| format!("move {} aside", folder.display()))?,
+        }
+        Ok(if std::fs::remove_dir_all(&aside).is_ok() { Files::Gone } else { Files::Left })
+    }
+}
+
+/// What is left of a container's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Files {
+    /// Nothing.
+    Gone,
+    /// Something that could not be deleted.
+    Left,
 }
