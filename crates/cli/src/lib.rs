@@ -29,7 +29,13 @@ use failure::Failure;
 
 /// A compartment of its own for every program.
 #[derive(Debug, Parser)]
-#[command(name = "bulkhead", version, disable_help_subcommand = true, max_term_width = 110)]
+#[command(
+    name = "bulkhead",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 110,
+    args_override_self = true
+)]
 pub struct Cli {
     /// Folder for what lasts: images, containers, volumes.
     #[arg(long, env = "BULKHEAD_ROOT", value_name = "DIR", hide_env_values = true)]
@@ -70,7 +76,9 @@ fn alone<'a, C: clap::Args>(
     args: impl Iterator<Item = &'a OsString>,
 ) -> Result<C, clap::Error> {
     let described = C::augment_args(clap::Command::new(name).bin_name(format!("bulkhead {name}")));
-    C::from_arg_matches(&described.max_term_width(110).try_get_matches_from(args)?)
+    // As Docker: of a flag that is given twice the last counts.
+    let described = described.max_term_width(110).args_override_self(true);
+    C::from_arg_matches(&described.try_get_matches_from(args)?)
 }
 
 /// What every command gets.
