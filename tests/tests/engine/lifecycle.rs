@@ -141,7 +141,8 @@ fn two_engines_do_not_disturb_each_other() {
 fn of_a_flag_that_is_given_twice_the_last_counts() {
     let host = Host::new("lifecycle-twice").with_busybox();
     let twice = ["run", "--rm", "--rm", "-i", "-i", "-h", "one", "-h", "two", "-e", "A=1", "-e", "B=2"];
-    host.bulkhead(twice.into_iter().chain(["busybox", "sh", "-c", "echo $(hostname) $A $B"])).prints("two 1 2");
+    host.bulkhead(twice.into_iter().chain(["busybox", "sh", "-c", "echo $(hostname) $A $B"]))
+        .prints("two 1 2");
     let made = host.bulkhead(["create", "--name", "c1", "--name", "c2", "busybox", "true"]).stdout();
     assert_eq!(host.inspect(&made, "{{.Name}}"), "/c2");
     host.bulkhead(["rm", "c2"]).prints("c2");
