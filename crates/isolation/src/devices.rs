@@ -76,17 +76,16 @@ pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<Vec<Owne
         let below = device.path.strip_prefix("/dev/").ok_or_else(|| {
             Error::new(STEP, format!("the device {} is not below /dev: give it a path there", device.path))
         })?;
-        let (folder, name) = parents(&dev, below)?;
+        let (folder, name) = parents(&dev, below, root)?;
         let kind = if device.block { FileType::BlockDevice } else { FileType::CharacterDevice };
         let own = (device.uid, device.gid);
         let owner = if device.of_host { own } else { user.outside(own.0, own.1).unwrap_or(root) };
         node(folder.as_ref().unwrap_or(&dev), name, kind, (device.major, device.minor), device.mode, owner)?;
     }
     if root != (0, 0) {
-        for name in FOLDERS {
+        for name in FOLDERS.into_iter().chain(LINKS.map(|(name, _)| name)).chain([""]) {
             own(&dev, name, root)?;
         }
-        own(&dev, "", root)?;
     }
     let mut made = vec![dev];
     for path in nodes_to_attach(extra) {
@@ -151,7 +150,11 @@ fn own(folder: &OwnedFd, name: &str, (uid, gid): (u32, u32)) -> Result<()> {
 }
 
 /// Opens (and makes) the folders of `below`; the last part is the node's name.
-fn parents<'path>(dev: &OwnedFd, below: &'path str) -> Result<(Option<OwnedFd>, &'path str)> {
+fn parents<'path>(
+    dev: &OwnedFd,
+    below: &'path str,
+    root: (u32, u32),
+) -> Result<(Option<OwnedFd>, &'path str)> {
     let mut folder: Option<OwnedFd> = None;
     let mut rest = below;
     while let Some((part, after)) = rest.split_once('/') {
@@ -160,6 +163,7 @@ fn parents<'path>(dev: &OwnedFd, below: &'path str) -> Result<(Option<OwnedFd>, 
         }
         let parent = folder.as_ref().unwrap_or(dev);
         match mkdirat(parent, part, Mode::from_raw_mode(0o755)) {
+            Ok(()) if root != (0, 0) => own(parent, part, root)?,
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error).step(STEP, || format!("make /dev/{part}")),
         }

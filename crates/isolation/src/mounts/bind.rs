@@ -120,7 +120,8 @@ impl<'a> Binder<'a> {
             set_attributes(mount.as_fd(), &change)
                 .step(STEP, || format!("set the attributes of the bind of {path}"))?;
         }
-        if bind.warn && !attributes.readonly {
+        // Of one that is not mapped that was said already.
+        if bind.warn && mapped && !attributes.readonly {
             self.warn_if_closed(path, mount.as_fd())?;
         }
         Ok(mount)
@@ -137,30 +138,25 @@ impl<'a> Binder<'a> {
         }
         let user = self.user_namespace(mappings)?;
         let change = |recursive| Change { idmap: Some(user), recursive, ..Change::default() };
-        let mut answer = set_attributes(mount.as_fd(), &change(bind.recursive));
-        let mut what = "its file system";
-        if cannot(&answer) && bind.recursive {
-            // Perhaps it is only something mounted below it that cannot.
-            answer = set_attributes(mount.as_fd(), &change(false));
-            what = "a file system mounted below it";
+        let path = bind.path.as_str();
+        let whole = set_attributes(mount.as_fd(), &change(bind.recursive));
+        if !cannot(&whole) {
+            return whole.step(STEP, || format!("map the IDs of the bind of {path}")).map(|()| true);
         }
-        if cannot(&answer) {
-            what = "its file system";
+        let advice = "there the container can do only what others may (write :noidmap to accept that, or use --userns=host)";
+        // Perhaps it is only something mounted below it that cannot.
+        let top = if bind.recursive { set_attributes(mount.as_fd(), &change(false)) } else { whole };
+        let said = if cannot(&top) {
+            let kind = source::file_system(mount.as_fd()).map_or(String::new(), |name| format!(" ({name})"));
+            format!("the IDs of {path} are not mapped, since its file system{kind} cannot do that: {advice}")
         } else {
-            answer.step(STEP, || format!("map the IDs of the bind of {}", bind.path))?;
-            if what == "its file system" {
-                return Ok(true);
-            }
-        }
+            top.step(STEP, || format!("map the IDs of the bind of {path}"))?;
+            format!(
+                "the IDs of what is mounted below {path} are not mapped, since a file system there cannot do that: {advice}"
+            )
+        };
         if bind.warn {
-            let kind = source::file_system(mount.as_fd())
-                .filter(|_| what == "its file system")
-                .map_or(String::new(), |name| format!(" ({name})"));
-            self.warnings.push(format!(
-                "the IDs of {} are not mapped, since {what}{kind} cannot do that: there the container can do only what \
-                 others may (write :noidmap to accept that, or use --userns=host)",
-                bind.path
-            ));
+            self.warnings.push(said);
         }
         Ok(false)
     }
