@@ -32,22 +32,22 @@ impl Identity {
     pub(crate) fn is(&self, wanted: &str) -> bool {
         wanted == self.id || wanted == self.name
     }
+}
 
-    /// Makes the link to the container's folder of this boot. Without it everything works, only slower: a name
-    /// too long for a file system, or one that is full, is no reason to fail.
-    pub(crate) fn publish(&self, run_folder: &str) {
-        for _ in 0..3 {
-            match symlink(run_folder, &self.link) {
-                // The name is this container's now, so that is the link of one that is gone.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    let _ = std::fs::remove_file(&self.link);
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    let Some(names) = Path::new(&self.link).parent() else { return };
-                    let _ = std::fs::DirBuilder::new().mode(0o700).create(names);
-                }
-                _ => return,
+/// Makes the link of a running container's name to its folder of this boot. Without it everything works, only slower: a
+/// name too long for a file system, or one that is full, is no reason to fail.
+pub fn publish(link: &Path, run_folder: &Path) {
+    for _ in 0..3 {
+        match symlink(run_folder, link) {
+            // The name is this container's now, so that is the link of one that is gone.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let _ = std::fs::remove_file(link);
             }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let Some(names) = link.parent() else { return };
+                let _ = std::fs::DirBuilder::new().mode(0o700).create(names);
+            }
+            _ => return,
         }
     }
 }
@@ -61,7 +61,7 @@ pub fn withdraw(link: &Path, run_folder: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Identity, withdraw};
+    use super::{Identity, publish, withdraw};
     use std::path::Path;
 
     #[test]
@@ -69,10 +69,8 @@ mod tests {
         let state = std::env::temp_dir().join(format!("bulkhead-names-{}", std::process::id()));
         std::fs::create_dir(&state).unwrap();
         let link = state.join("names/web");
-        let identity =
-            Identity { id: "0".repeat(64), name: "web".into(), link: link.to_str().unwrap().into() };
-        identity.publish("/old");
-        identity.publish("/new");
+        publish(&link, Path::new("/old"));
+        publish(&link, Path::new("/new"));
         assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("/new"));
         withdraw(&link, Path::new("/old"));
         assert!(link.is_symlink());

@@ -33,6 +33,13 @@ pub enum Request {
     },
     /// Run a later program. Descriptors: input, output, errors, unless it has a terminal or is detached.
     Exec(Box<Exec>),
+    /// The container has another name from now on.
+    Rename {
+        /// The name.
+        name: String,
+        /// Where its link is.
+        link: String,
+    },
     /// Freeze or thaw the container.
     Freeze(bool),
     /// Answer when the container ends.

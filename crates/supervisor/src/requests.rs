@@ -74,6 +74,11 @@ impl Life {
                 self.resize(rows, columns)?;
                 done
             }
+            Request::Rename { name, link } => {
+                self.identity.name = name;
+                self.identity.link = link;
+                done
+            }
             Request::Freeze(frozen) => {
                 self.born.cgroup.freeze(frozen)?;
                 self.status.state = if frozen { State::Paused } else { State::Running };

@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::attachments::Attachment;
 use crate::client::{SOCKET, address};
+use crate::identity::publish;
 use crate::input::Input;
 use crate::later::Later;
 use crate::life::{CHILD_ENDED, Life, TERMINATE, remove_group};
@@ -89,7 +90,7 @@ impl Life {
             undo_birth(&born, &start.plan.cgroup.path);
             return Err(error).step(step, || format!("write the status in {}", start.folder));
         }
-        start.identity.publish(&start.run_folder);
+        publish(Path::new(&start.identity.link), Path::new(&start.run_folder));
         trace.lap("status written");
         let life = Life {
             // The last handle is the container's lock, ours from now on until the container has ended.

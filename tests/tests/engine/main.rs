@@ -18,6 +18,8 @@ mod nested;
 mod privileges;
 mod proc_and_sys;
 mod regressions;
+mod rename;
+mod restart;
 mod seccomp;
 mod signals;
 mod stdio;

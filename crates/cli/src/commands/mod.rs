@@ -13,6 +13,8 @@ mod logs;
 mod ns;
 mod pause;
 mod ps;
+mod rename;
+mod restart;
 mod rm;
 mod rmi;
 mod run;
@@ -60,6 +62,10 @@ pub enum Command {
     Pause(pause::Pause),
     /// List containers
     Ps(ps::Ps),
+    /// Give a container another name
+    Rename(rename::Rename),
+    /// Stop containers, and start them again
+    Restart(restart::Restart),
     /// Remove containers
     Rm(rm::Rm),
     /// Remove images
@@ -99,6 +105,8 @@ impl Command {
             Command::Ns(command) => command.run(context),
             Command::Pause(command) => command.run(context),
             Command::Ps(command) => command.run(context),
+            Command::Rename(command) => command.run(context),
+            Command::Restart(command) => command.run(context),
             Command::Rm(command) => command.run(context),
             Command::Rmi(command) => command.run(context),
             Command::Run(command) => command.run(context),

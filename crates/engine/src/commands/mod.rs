@@ -13,6 +13,7 @@ pub mod namespaces;
 pub mod network;
 pub mod pause;
 pub mod remove;
+pub mod rename;
 pub mod start;
 pub mod stop;
 pub mod tag;

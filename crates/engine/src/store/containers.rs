@@ -58,10 +58,7 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
     let config = serde_json::to_string(&container.config).map_err(corrupt)?;
     let creator = serde_json::to_string(&container.creator).map_err(corrupt)?;
     if let Some(holder) = id_of_name(transaction, &container.name)? {
-        return Err(Error::Conflict(format!(
-            "Conflict. The container name \"/{}\" is already in use by container \"{holder}\". You have to remove (or rename) that container to be able to reuse that name.",
-            container.name
-        )));
+        return Err(name_taken(&container.name, &holder));
     }
     let users = serde_json::to_string(&container.users).map_err(corrupt)?;
     transaction.prepare_cached("INSERT INTO containers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
@@ -77,6 +74,27 @@ pub fn insert(transaction: &Transaction<'_>, container: &Container) -> Result<()
         ],
     )?;
     Ok(())
+}
+
+/// Docker's words for a name that another container has.
+pub(crate) fn name_taken(name: &str, holder: &str) -> Error {
+    Error::Conflict(format!(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove (or rename) that container to be able to reuse that name."
+    ))
+}
+
+/// Gives a container another name.
+///
+/// # Errors
+/// It is gone, or the name is taken.
+pub(crate) fn rename(transaction: &Transaction<'_>, id: &str, name: &str) -> Result<()> {
+    if let Some(holder) = id_of_name(transaction, name)? {
+        return Err(name_taken(name, &holder));
+    }
+    match transaction.execute("UPDATE containers SET name = ?2 WHERE id = ?1", params![id, name])? {
+        0 => Err(Error::no_container(id)),
+        _ => Ok(()),
+    }
 }
 
 /// The ID of the container of that name.
