@@ -23,6 +23,8 @@ mod restart;
 mod seccomp;
 mod signals;
 mod stdio;
+mod top;
+mod volume;
 
 /// `run --rm FLAGS… IMAGE sh -c SCRIPT`.
 fn sh(host: &bulkhead_tests::Host, flags: &[&str], image: &str, script: &str) -> bulkhead_tests::Cmd {

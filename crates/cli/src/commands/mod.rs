@@ -22,7 +22,9 @@ mod start;
 mod stop;
 mod system;
 mod tag;
+mod top;
 mod version;
+mod volume;
 mod wait;
 
 use clap::Subcommand;
@@ -81,10 +83,14 @@ pub enum Command {
     System(system::System),
     /// Give an image another name
     Tag(tag::Tag),
+    /// Show the processes of a container
+    Top(top::Top),
     /// Let frozen containers go on
     Unpause(pause::Unpause),
     /// Show versions
     Version(version::Version),
+    /// Manage volumes
+    Volume(volume::Volume),
     /// Wait for containers to end, and print their exit codes
     Wait(wait::Wait),
 }
@@ -114,8 +120,10 @@ impl Command {
             Command::Stop(command) => command.run(context),
             Command::System(command) => command.run(context),
             Command::Tag(command) => command.run(context),
+            Command::Top(command) => command.run(context),
             Command::Unpause(command) => command.run(context),
             Command::Version(command) => command.run(context),
+            Command::Volume(command) => command.run(context),
             Command::Wait(command) => command.run(context),
         }
     }

@@ -62,7 +62,7 @@ fn lines(file: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// `--label` after the files of `--label-file`.
-pub(super) fn labels(given: &[String], files: &[String]) -> Result<HashMap<String, String>, Failure> {
+pub(crate) fn labels(given: &[String], files: &[String]) -> Result<HashMap<String, String>, Failure> {
     let mut all = HashMap::new();
     let mut add = |line: &str| {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));

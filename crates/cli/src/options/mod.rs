@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::units::ram_in_bytes;
 
 pub(crate) use flags::CreateFlags;
-pub(crate) use lists::variables;
+pub(crate) use lists::{labels, variables};
 
 impl CreateFlags {
     /// The request; `detached` says whether nobody is attached from the start.

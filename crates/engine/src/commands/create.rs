@@ -238,7 +238,7 @@ impl Engine {
 }
 
 /// Makes a volume's folder, owned by what a container's root is in it.
-fn make_volume(path: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+pub(super) fn make_volume(path: &Path, (uid, gid): (u32, u32)) -> Result<()> {
     let parent = path.parent().unwrap_or(path);
     crate::store::make_folder(parent)?;
     match std::fs::DirBuilder::new().mode(0o755).create(path) {

@@ -17,4 +17,6 @@ pub mod rename;
 pub mod start;
 pub mod stop;
 pub mod tag;
+pub mod top;
+pub mod volume;
 pub mod wait;

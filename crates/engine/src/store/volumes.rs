@@ -21,16 +21,50 @@ pub struct Volume {
     pub first_id: u32,
 }
 
-/// Makes the volume if there is none of that name, and notes that the container uses it.
+/// Makes the volume if there is none of that name.
 ///
 /// # Errors
 /// The database's.
-pub fn take(transaction: &Transaction<'_>, volume: &Volume, container: &str) -> Result<()> {
+pub fn insert(transaction: &Transaction<'_>, volume: &Volume) -> Result<()> {
     let labels = serde_json::to_string(&volume.labels).map_err(|error| Error::Corrupt(error.to_string()))?;
     transaction.execute(
         "INSERT INTO volumes VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO NOTHING",
         params![volume.name, volume.created, labels, volume.anonymous, volume.first_id],
     )?;
+    Ok(())
+}
+
+/// All of them, by name.
+///
+/// # Errors
+/// The database's.
+pub fn all(connection: &Connection) -> Result<Vec<Volume>> {
+    let mut query = connection.prepare("SELECT name FROM volumes ORDER BY name")?;
+    let names = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut volumes = Vec::new();
+    for name in names {
+        // One that went meanwhile is not there.
+        volumes.extend(find(connection, &name)?);
+    }
+    Ok(volumes)
+}
+
+/// The IDs of the containers that use a volume.
+///
+/// # Errors
+/// The database's.
+pub fn users(connection: &Connection, name: &str) -> Result<Vec<String>> {
+    let mut query = connection.prepare_cached("SELECT container FROM volume_uses WHERE volume = ?1")?;
+    let rows = query.query_map([name], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Makes the volume if there is none of that name, and notes that the container uses it.
+///
+/// # Errors
+/// The database's.
+pub fn take(transaction: &Transaction<'_>, volume: &Volume, container: &str) -> Result<()> {
+    insert(transaction, volume)?;
     transaction.execute(
         "INSERT INTO volume_uses VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         params![volume.name, container],

@@ -170,6 +170,26 @@ impl Engine {
         Ok(Ready { choice: decided.choice.clone(), source })
     }
 
+    /// As which ID 0 of a container stands on disk in a volume that is made now, for no container in particular.
+    ///
+    /// # Errors
+    /// No mount can map volumes here, or no range is left.
+    pub(crate) fn first_id_of_volumes(&mut self) -> Result<u32> {
+        if let Some(why) = self.look_at_id_mapping()?.0.no_mapped_volumes() {
+            return Err(Error::Invalid(format!(
+                "a volume is made with the container that uses it first, and has its IDs, where mounts cannot map: {why}"
+            )));
+        }
+        if let Some(own) = id_ranges::known_own(self.store.read())? {
+            return Ok(own.volumes());
+        }
+        let decided =
+            Decided { choice: Choice::Settled(Users::Host), config: Config::load()?, etc: Etc::system() };
+        let root = self.roots.root.clone();
+        let ready = self.ready_users(&decided, true, &root)?;
+        self.store.write(|transaction| ready.own(transaction)).map(Own::volumes)
+    }
+
     /// Ends a forgotten container's use of its range, whose files are gone, if no process is left either.
     pub(crate) fn end_use_of_range(&mut self, container: &str, cgroup: &str) -> Result<()> {
         if self.roots.container(container).exists() || cgroups::has_processes(cgroup) {

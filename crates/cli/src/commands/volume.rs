@@ -1,0 +1,204 @@
+//! `bulkhead volume`: create, inspect, ls, prune, rm.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use bulkhead_engine::models::Volume as Model;
+use serde_json::json;
+
+use super::{Done, for_each, shown};
+use crate::Context;
+use crate::failure::{Failure, complain};
+use crate::options::labels;
+use crate::output::filters::Filters;
+use crate::output::format::{Row, Table, print_rows};
+use crate::output::inspect::print_inspect;
+use crate::output::units::human_size_with;
+use crate::template::{Shape, Type};
+
+/// Manage volumes
+#[derive(Debug, clap::Args)]
+pub struct Volume {
+    #[command(subcommand)]
+    command: Subcommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Subcommand {
+    /// Make a volume
+    Create {
+        /// Set a label
+        #[arg(long, value_name = "KEY=VALUE")]
+        label: Vec<String>,
+        /// Its name; without one it gets one that nobody has
+        name: Option<String>,
+    },
+    /// Show everything about volumes
+    Inspect {
+        /// A Go template, or "json"
+        #[arg(short, long, value_name = "FORMAT")]
+        format: Option<String>,
+        /// Names
+        #[arg(required = true, value_name = "VOLUME")]
+        names: Vec<String>,
+    },
+    /// List volumes
+    #[command(visible_alias = "list")]
+    Ls {
+        /// Show only some: dangling=, driver=, label=, name=
+        #[arg(short, long, value_name = "KEY=VALUE")]
+        filter: Vec<String>,
+        /// A Go template, "table TEMPLATE" or "json"
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<String>,
+        /// Show names only
+        #[arg(short, long)]
+        quiet: bool,
+    },
+    /// Remove volumes that no container uses and that have no name of their own
+    Prune {
+        /// Those that have a name, too
+        #[arg(short, long)]
+        all: bool,
+        /// Remove only some: label=
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+    /// Remove volumes
+    #[command(visible_alias = "remove")]
+    Rm {
+        /// Take it as done that others are not there
+        #[arg(short, long)]
+        force: bool,
+        /// Names
+        #[arg(required = true, value_name = "VOLUME")]
+        names: Vec<String>,
+    },
+}
+
+const TABLE: Table<'static> = Table {
+    format: "table {{.Driver}}\t{{.Name}}",
+    quiet: "{{.Name}}",
+    raw: None,
+    headers: &[
+        ("Driver", "DRIVER"),
+        ("Name", "VOLUME NAME"),
+        ("Mountpoint", "MOUNTPOINT"),
+        ("Scope", "SCOPE"),
+        ("Labels", "LABELS"),
+    ],
+    shapes: &[],
+    type_name: "*formatter.volumeContext",
+};
+
+impl Volume {
+    pub(super) fn run(self, context: &Context) -> Done {
+        match self.command {
+            Subcommand::Create { label, name } => {
+                let made = context
+                    .engine()?
+                    .create_volume(name.as_deref(), labels(&label, &[])?.into_iter().collect())?;
+                println!("{}", made.name);
+                Ok(0)
+            }
+            Subcommand::Inspect { format, names } => inspect(context, format.as_deref(), &names),
+            Subcommand::Ls { filter, format, quiet } => list(context, &filter, format.as_deref(), quiet),
+            Subcommand::Prune { all, filter, force } => prune(context, all, &filter, force),
+            Subcommand::Rm { force, names } => {
+                let mut engine = context.engine()?;
+                for_each(&names, |name| match engine.remove_volume(name) {
+                    Err(bulkhead_engine::Error::NotFound { .. }) if force => Ok(()),
+                    other => Ok(other?),
+                })
+            }
+        }
+    }
+}
+
+fn inspect(context: &Context, format: Option<&str>, names: &[String]) -> Done {
+    let engine = context.engine()?;
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in names {
+        match engine.inspect_volume(name) {
+            Ok(volume) => found.push(volume),
+            Err(error) => missing.push(error.to_string()),
+        }
+    }
+    let mut out = std::io::stdout().lock();
+    let kind = Type { name: "volume.Volume", shapes: &[("Labels", Shape::StringMap)] };
+    if !found.is_empty() {
+        shown(print_inspect(&mut out, format, &found, kind))?;
+    } else if format.is_none() {
+        out.write_all(b"[]\n")?;
+    }
+    for message in &missing {
+        complain(message);
+    }
+    Ok(u8::from(!missing.is_empty()))
+}
+
+fn list(context: &Context, filter: &[String], format: Option<&str>, quiet: bool) -> Done {
+    let filters = Filters::parse(filter).map_err(|error| Failure::new(error.to_string()))?;
+    shown(filters.only(&["dangling", "driver", "label", "name"]))?;
+    let dangling = filters.truth("dangling").map_err(|error| Failure::new(error.to_string()))?;
+    let mut rows = Vec::new();
+    for (volume, used) in context.engine()?.volumes()? {
+        let asked = dangling.is_none_or(|dangling| dangling != used)
+            && (!filters.has("driver") || filters.any("driver", |driver| *driver == volume.driver))
+            && (!filters.has("name") || filters.any("name", |name| volume.name.contains(name.as_str())))
+            && filters.labels("label", &sorted(&volume));
+        if asked {
+            rows.push(row(&volume));
+        }
+    }
+    shown(print_rows(&mut std::io::stdout().lock(), format, &TABLE, quiet, &rows))?;
+    Ok(0)
+}
+
+fn prune(context: &Context, all: bool, filter: &[String], force: bool) -> Done {
+    let filters = Filters::parse(filter).map_err(|error| Failure::new(error.to_string()))?;
+    shown(filters.only(&["label", "label!"]))?;
+    if !force {
+        let what = if all { "all local volumes" } else { "anonymous local volumes" };
+        println!("WARNING! This will remove {what} not used by at least one container.");
+        print!("Are you sure you want to continue? [y/N] ");
+        std::io::stdout().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y") {
+            return Err(Failure::new("volume prune has been cancelled"));
+        }
+    }
+    let wanted = |volume: &Model| {
+        let labels = sorted(volume);
+        filters.labels("label", &labels) && (!filters.has("label!") || !filters.labels("label!", &labels))
+    };
+    let pruned = context.engine()?.prune_volumes(all, wanted)?;
+    if !pruned.names.is_empty() {
+        println!("Deleted Volumes:");
+        for name in &pruned.names {
+            println!("{name}");
+        }
+        println!();
+    }
+    println!("Total reclaimed space: {}", human_size_with(pruned.bytes, 4));
+    Ok(0)
+}
+
+fn sorted(volume: &Model) -> BTreeMap<String, String> {
+    volume.labels.clone().into_iter().collect()
+}
+
+fn row(volume: &Model) -> Row {
+    let labels: Vec<String> = sorted(volume).iter().map(|(key, value)| format!("{key}={value}")).collect();
+    Row::from(json!({
+        "Driver": volume.driver,
+        "Name": volume.name,
+        "Mountpoint": volume.mountpoint,
+        "Scope": "local",
+        "Labels": labels.join(","),
+    }))
+}

@@ -1,0 +1,160 @@
+//! `volume`: named places for files that outlive containers. What they store, and as whose, is said in
+//! docs/user-namespaces.md.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use bollard_stubs::models::{Volume, VolumeScopeEnum};
+
+use super::create::{make_volume, now_nanoseconds};
+use crate::error::{Doing, Error, Result};
+use crate::spec::binds::volume_name;
+use crate::store::volumes;
+use crate::{Engine, id};
+
+/// What was removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The volumes' names.
+    pub names: Vec<String>,
+    /// How many bytes their files had.
+    pub bytes: u64,
+}
+
+impl Engine {
+    /// Makes a volume; without a name it gets one that nobody has. One that is there stays as it is.
+    ///
+    /// # Errors
+    /// A name that can be none.
+    pub fn create_volume(&mut self, name: Option<&str>, labels: BTreeMap<String, String>) -> Result<Volume> {
+        let anonymous = name.is_none();
+        let name = name.map_or_else(|| Ok(id::random()), volume_name)?;
+        self.repair()?;
+        let first_id = self.first_id_of_volumes()?;
+        let volume = volumes::Volume {
+            name: name.clone(),
+            created: now_nanoseconds() / 1_000_000_000,
+            labels,
+            anonymous,
+            first_id,
+        };
+        self.store.write(|transaction| volumes::insert(transaction, &volume))?;
+        let volume = self.volume(&name)?;
+        make_volume(&self.roots.volume(&name), (volume.first_id, volume.first_id))?;
+        Ok(self.shown(volume))
+    }
+
+    /// The volume of that name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn inspect_volume(&self, name: &str) -> Result<Volume> {
+        self.volume(name).map(|volume| self.shown(volume))
+    }
+
+    /// All volumes by name, each with whether a container uses it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn volumes(&self) -> Result<Vec<(Volume, bool)>> {
+        let all = volumes::all(self.store.read())?;
+        all.into_iter()
+            .map(|volume| {
+                let used = !volumes::users(self.store.read(), &volume.name)?.is_empty();
+                Ok((self.shown(volume), used))
+            })
+            .collect()
+    }
+
+    /// Removes a volume with its files.
+    ///
+    /// # Errors
+    /// There is none of that name, or a container uses it.
+    pub fn remove_volume(&mut self, name: &str) -> Result<()> {
+        self.volume(name)?;
+        self.remove_unused(name)
+    }
+
+    /// Removes the volumes that no container uses: those without a name of their own, or `all`. `wanted` says which of
+    /// them.
+    ///
+    /// # Errors
+    /// The database's, or files that cannot be moved.
+    pub fn prune_volumes(&mut self, all: bool, wanted: impl Fn(&Volume) -> bool) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
+        for volume in volumes::all(self.store.read())? {
+            let used = !volumes::users(self.store.read(), &volume.name)?.is_empty();
+            if used || !(all || volume.anonymous) || !wanted(&self.shown(volume.clone())) {
+                continue;
+            }
+            let bytes = size(&self.roots.volume(&volume.name));
+            match self.remove_unused(&volume.name) {
+                Ok(()) => {
+                    pruned.names.push(volume.name);
+                    pruned.bytes += bytes;
+                }
+                // A container has taken it meanwhile.
+                Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(pruned)
+    }
+
+    fn volume(&self, name: &str) -> Result<volumes::Volume> {
+        volumes::find(self.store.read(), name)?
+            .ok_or_else(|| Error::NotFound { kind: "volume", name: name.into() })
+    }
+
+    /// The files go to the trash before the record is gone for good: one of that name that is made later is empty,
+    /// whatever was killed.
+    fn remove_unused(&mut self, name: &str) -> Result<()> {
+        let folder = self.roots.volume(name);
+        let folder = folder.parent().unwrap_or(&folder).to_owned();
+        let trash = self.roots.root.join("trash");
+        let aside = trash.join(format!("volume-{name}-{}", std::process::id()));
+        crate::store::make_folder(&trash)?;
+        self.store.write(|transaction| {
+            let users = volumes::users(transaction, name)?;
+            if !users.is_empty() || !volumes::delete(transaction, name)? {
+                return Err(Error::Conflict(format!(
+                    "remove {name}: volume is in use - [{}]",
+                    users.join(", ")
+                )));
+            }
+            match std::fs::rename(&folder, &aside) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                other => other.doing(|| format!("move {} aside", folder.display())),
+            }
+        })?;
+        // What cannot be deleted now is in the trash, where the next command finds it.
+        let _ = std::fs::remove_dir_all(&aside);
+        Ok(())
+    }
+
+    fn shown(&self, volume: volumes::Volume) -> Volume {
+        let created = time::OffsetDateTime::from_unix_timestamp(volume.created).ok();
+        Volume {
+            mountpoint: self.roots.volume(&volume.name).to_string_lossy().into_owned(),
+            name: volume.name,
+            driver: "local".into(),
+            created_at: created,
+            labels: volume.labels.into_iter().collect::<HashMap<_, _>>(),
+            scope: Some(VolumeScopeEnum::LOCAL),
+            ..Volume::default()
+        }
+    }
+}
+
+/// The sizes of all files below a folder, no link followed; what cannot be read counts nothing.
+fn size(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
