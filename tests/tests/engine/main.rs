@@ -7,6 +7,7 @@ mod capabilities;
 mod descriptors;
 mod devices;
 mod exec;
+mod groups;
 mod image_archives;
 mod image_config;
 mod image_names;

@@ -40,6 +40,16 @@ const SHAPES: &[(&str, Shape)] = &[
 ];
 
 impl Inspect {
+    /// The same of containers alone.
+    pub(super) fn of_containers(self) -> Inspect {
+        Inspect { kind: Some("container".into()), ..self }
+    }
+
+    /// The same of images alone.
+    pub(super) fn of_images(self) -> Inspect {
+        Inspect { kind: Some("image".into()), ..self }
+    }
+
     pub(super) fn run(self, context: &Context) -> Done {
         let engine = context.engine()?;
         let kind = self.kind.as_deref();

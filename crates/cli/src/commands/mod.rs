@@ -1,8 +1,10 @@
 //! The commands, a file each.
 
 mod attach;
+mod container;
 mod create;
 mod exec;
+mod image;
 mod images;
 mod import;
 mod info;
@@ -40,10 +42,14 @@ type Done = Result<u8, Failure>;
 pub enum Command {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Manage containers
+    Container(Box<container::Container>),
     /// Make a container without starting it
     Create(Box<create::Create>),
     /// Run another program in a running container
     Exec(exec::Exec),
+    /// Manage images
+    Image(image::Image),
     /// List images
     Images(images::Images),
     /// Make an image from the tar of a root file system
@@ -99,8 +105,10 @@ impl Command {
     pub(crate) fn run(self, context: &Context) -> Done {
         match self {
             Command::Attach(command) => command.run(context),
+            Command::Container(command) => command.run(context),
             Command::Create(command) => command.run(context),
             Command::Exec(command) => command.run(context),
+            Command::Image(command) => command.run(context),
             Command::Images(command) => command.run(context),
             Command::Import(command) => command.run(context),
             Command::Info(command) => command.run(context),

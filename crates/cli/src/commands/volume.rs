@@ -6,6 +6,7 @@ use std::io::Write;
 use bulkhead_engine::models::Volume as Model;
 use serde_json::json;
 
+use super::container::confirmed;
 use super::{Done, for_each, shown};
 use crate::Context;
 use crate::failure::{Failure, complain};
@@ -161,16 +162,10 @@ fn list(context: &Context, filter: &[String], format: Option<&str>, quiet: bool)
 fn prune(context: &Context, all: bool, filter: &[String], force: bool) -> Done {
     let filters = Filters::parse(filter).map_err(|error| Failure::new(error.to_string()))?;
     shown(filters.only(&["label", "label!"]))?;
-    if !force {
-        let what = if all { "all local volumes" } else { "anonymous local volumes" };
-        println!("WARNING! This will remove {what} not used by at least one container.");
-        print!("Are you sure you want to continue? [y/N] ");
-        std::io::stdout().flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if !matches!(answer.trim(), "y" | "Y") {
-            return Err(Failure::new("volume prune has been cancelled"));
-        }
+    let what = if all { "all local volumes" } else { "anonymous local volumes" };
+    let question = format!("This will remove {what} not used by at least one container.");
+    if !force && !confirmed(&question)? {
+        return Err(Failure::new("volume prune has been cancelled"));
     }
     let wanted = |volume: &Model| {
         let labels = sorted(volume);

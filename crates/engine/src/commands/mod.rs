@@ -12,6 +12,7 @@ pub mod logs;
 pub mod namespaces;
 pub mod network;
 pub mod pause;
+pub mod prune;
 pub mod remove;
 pub mod rename;
 pub mod start;

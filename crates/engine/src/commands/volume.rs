@@ -2,24 +2,15 @@
 //! docs/user-namespaces.md.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 use bollard_stubs::models::{Volume, VolumeScopeEnum};
 
 use super::create::{make_volume, now_nanoseconds};
+use super::prune::{Pruned, size};
 use crate::error::{Doing, Error, Result};
 use crate::spec::binds::volume_name;
 use crate::store::volumes;
 use crate::{Engine, id};
-
-/// What was removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// The volumes' names.
-    pub names: Vec<String>,
-    /// How many bytes their files had.
-    pub bytes: u64,
-}
 
 impl Engine {
     /// Makes a volume; without a name it gets one that nobody has. One that is there stays as it is.
@@ -144,17 +135,4 @@ impl Engine {
             ..Volume::default()
         }
     }
-}
-
-/// The sizes of all files below a folder, no link followed; what cannot be read counts nothing.
-fn size(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => size(&entry.path()),
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }

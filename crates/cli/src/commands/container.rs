@@ -1,0 +1,121 @@
+//! `bulkhead container`: the commands for containers once more, in Docker's group of that name; and `prune`, which is
+//! nowhere else.
+
+use std::io::Write;
+
+use super::{
+    Done, attach, create, exec, inspect, kill, logs, pause, ps, rename, restart, rm, run, start, stop, top,
+    wait,
+};
+use crate::Context;
+use crate::failure::Failure;
+use crate::output::units::human_size_with;
+
+/// Manage containers
+#[derive(Debug, clap::Args)]
+pub struct Container {
+    #[command(subcommand)]
+    command: Subcommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Subcommand {
+    /// Attach to a running container's streams
+    Attach(attach::Attach),
+    /// Make a container without starting it
+    Create(Box<create::Create>),
+    /// Run another program in a running container
+    Exec(exec::Exec),
+    /// Show everything about containers
+    Inspect(inspect::Inspect),
+    /// Send a signal to containers
+    Kill(kill::Kill),
+    /// Show what a container wrote
+    Logs(logs::Logs),
+    /// List containers
+    #[command(visible_alias = "list", alias = "ps")]
+    Ls(ps::Ps),
+    /// Freeze containers
+    Pause(pause::Pause),
+    /// Remove all containers that do not run
+    Prune(Prune),
+    /// Give a container another name
+    Rename(rename::Rename),
+    /// Stop containers, and start them again
+    Restart(restart::Restart),
+    /// Remove containers
+    #[command(visible_alias = "remove")]
+    Rm(rm::Rm),
+    /// Make and start a container
+    Run(Box<run::Run>),
+    /// Start containers that do not run
+    Start(start::Start),
+    /// Stop containers
+    Stop(stop::Stop),
+    /// Show the processes of a container
+    Top(top::Top),
+    /// Let frozen containers go on
+    Unpause(pause::Unpause),
+    /// Wait for containers to end, and print their exit codes
+    Wait(wait::Wait),
+}
+
+#[derive(Debug, clap::Args)]
+struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Container {
+    pub(super) fn run(self, context: &Context) -> Done {
+        match self.command {
+            Subcommand::Attach(command) => command.run(context),
+            Subcommand::Create(command) => command.run(context),
+            Subcommand::Exec(command) => command.run(context),
+            Subcommand::Inspect(command) => command.of_containers().run(context),
+            Subcommand::Kill(command) => command.run(context),
+            Subcommand::Logs(command) => command.run(context),
+            Subcommand::Ls(command) => command.run(context),
+            Subcommand::Pause(command) => command.run(context),
+            Subcommand::Prune(command) => command.run(context),
+            Subcommand::Rename(command) => command.run(context),
+            Subcommand::Restart(command) => command.run(context),
+            Subcommand::Rm(command) => command.run(context),
+            Subcommand::Run(command) => command.run(context),
+            Subcommand::Start(command) => command.run(context),
+            Subcommand::Stop(command) => command.run(context),
+            Subcommand::Top(command) => command.run(context),
+            Subcommand::Unpause(command) => command.run(context),
+            Subcommand::Wait(command) => command.run(context),
+        }
+    }
+}
+
+impl Prune {
+    fn run(self, context: &Context) -> Done {
+        if !self.force && !confirmed("This will remove all stopped containers.")? {
+            return Err(Failure::new("container prune has been cancelled"));
+        }
+        let pruned = context.engine()?.prune_containers()?;
+        if !pruned.names.is_empty() {
+            println!("Deleted Containers:");
+            for name in &pruned.names {
+                println!("{name}");
+            }
+            println!();
+        }
+        println!("Total reclaimed space: {}", human_size_with(pruned.bytes, 4));
+        Ok(0)
+    }
+}
+
+/// Asks, as Docker does; anything but yes is no.
+pub(super) fn confirmed(what: &str) -> Result<bool, Failure> {
+    println!("WARNING! {what}");
+    print!("Are you sure you want to continue? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y"))
+}
