@@ -52,6 +52,8 @@ fn stand_alone() -> io::Result<OwnedFd> {
     let first = rustix::stdio::stdin().try_clone_to_owned()?;
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
+    // Root needs no groups beyond its own, and what it does for a container must not be done with those of a login.
+    rustix::thread::set_thread_groups(&[])?;
     rustix::process::setsid()?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::thread::set_name(c"bulkhead-superv")?;

@@ -176,12 +176,17 @@ fn nobody_can_become_who_root_is_on_a_bind() {
 #[test]
 fn an_exec_finds_its_user_with_the_container_s_rights() {
     let host = Host::new("exec-passwd").with_busybox();
-    host.sh("mkdir -m 700 /tmp/secret; echo app:x:4242:4242::/secret-home:/bin/sh > /tmp/secret/f; chmod 600 /tmp/secret/f")
+    // Of the secret's group is the host's root, too.
+    host.sh("mkdir -m 750 /tmp/secret; echo app:x:4242:4242::/secret-home:/bin/sh > /tmp/secret/f; chmod 640 /tmp/secret/f")
         .prints("");
-    let link = "ln -sf /s/f /etc/passwd; exec sleep 1000";
     for mode in [Mode::Host, Mode::Auto, Mode::Remap] {
-        let flags = both(mode.on(&host), &["--name", "c1", "-v", "/tmp/secret:/s"]);
-        host.run_detached(flags.into_iter().chain(["busybox", "sh", "-c", link]));
+        // A login shell of root's has root's groups; its containers' supervisors must not.
+        let start = format!(
+            "setpriv --groups=0,42 bulkhead run -d --name c1 {} -v /tmp/secret:/s:noidmap busybox \
+             sh -c 'ln -sf /s/f /etc/passwd; exec sleep 1000'",
+            mode.on(&host).join(" ")
+        );
+        host.sh(&start).run().succeeds();
         let found = host
             .sh("until bulkhead exec c1 test -L /etc/passwd; do sleep 0.01; done
             bulkhead exec -u app c1 sh -c 'echo $HOME' 2>&1 || true")

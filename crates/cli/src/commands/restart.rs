@@ -3,6 +3,7 @@
 use bulkhead_engine::Error;
 use bulkhead_engine::commands::start::Starting;
 
+use super::stop::How;
 use super::{Done, for_each, warn};
 use crate::Context;
 use crate::failure::of_start;
@@ -10,18 +11,8 @@ use crate::failure::of_start;
 /// Stop containers, and start them again
 #[derive(Debug, clap::Args)]
 pub struct Restart {
-    /// The signal that asks them to stop
-    #[arg(short, long)]
-    signal: Option<String>,
-    /// Seconds to wait before a container is killed; -1 waits for ever
-    #[arg(
-        short = 't',
-        long = "timeout",
-        alias = "time",
-        value_name = "SECONDS",
-        allow_negative_numbers = true
-    )]
-    timeout: Option<i64>,
+    #[command(flatten)]
+    how: How,
     /// Containers, by name or ID
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
@@ -36,7 +27,7 @@ impl Restart {
                 let why = "it was made with --rm, and is removed when it stops";
                 return Err(Error::Conflict(format!("cannot restart container {name}: {why}")).into());
             }
-            engine.stop(&container, self.signal.as_deref(), self.timeout)?;
+            engine.stop(&container, self.how.signal.as_deref(), self.how.timeout)?;
             let starting = Starting { trace: context.trace, ..Starting::default() };
             let started = engine.start(&container, starting).map_err(|error| of_start(error).code(1))?;
             warn(&started.warnings);

@@ -6,9 +6,19 @@ use crate::Context;
 /// Stop containers
 #[derive(Debug, clap::Args)]
 pub struct Stop {
+    #[command(flatten)]
+    how: How,
+    /// Containers, by name or ID
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+/// How containers are stopped.
+#[derive(Debug, clap::Args)]
+pub(super) struct How {
     /// The signal that asks for it
     #[arg(short, long)]
-    signal: Option<String>,
+    pub(super) signal: Option<String>,
     /// Seconds to wait before the container is killed; -1 waits for ever
     #[arg(
         short = 't',
@@ -17,10 +27,7 @@ pub struct Stop {
         value_name = "SECONDS",
         allow_negative_numbers = true
     )]
-    timeout: Option<i64>,
-    /// Containers, by name or ID
-    #[arg(required = true, value_name = "CONTAINER")]
-    containers: Vec<String>,
+    pub(super) timeout: Option<i64>,
 }
 
 impl Stop {
@@ -28,7 +35,7 @@ impl Stop {
         let engine = context.engine()?;
         for_each(&self.containers, |name| {
             let container = engine.container(name)?;
-            Ok(engine.stop(&container, self.signal.as_deref(), self.timeout)?)
+            Ok(engine.stop(&container, self.how.signal.as_deref(), self.how.timeout)?)
         })
     }
 }
