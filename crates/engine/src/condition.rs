@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use bulkhead_isolation::cgroups;
 use bulkhead_supervisor::identity::withdraw;
-use bulkhead_supervisor::status::{ProcessId, State, Status, now};
+use bulkhead_supervisor::status::{ProcessId, State, Status, boot_id, now};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 
@@ -20,6 +20,8 @@ pub enum Condition {
     Created,
     /// Its first program runs, or is frozen.
     Running(Status),
+    /// It has ended, and its restart policy starts it again soon.
+    Restarting(Status),
     /// It has ended.
     Exited(Status),
 }
@@ -31,6 +33,7 @@ impl Condition {
             Condition::Created => "created",
             Condition::Running(status) if status.state == State::Paused => "paused",
             Condition::Running(_) => "running",
+            Condition::Restarting(_) => "restarting",
             Condition::Exited(_) => "exited",
         }
     }
@@ -39,7 +42,9 @@ impl Condition {
     pub fn status(&self) -> Option<&Status> {
         match self {
             Condition::Created => None,
-            Condition::Running(status) | Condition::Exited(status) => Some(status),
+            Condition::Running(status) | Condition::Restarting(status) | Condition::Exited(status) => {
+                Some(status)
+            }
         }
     }
 
@@ -48,6 +53,22 @@ impl Condition {
         match self {
             Condition::Running(status) => Some(status),
             _ => None,
+        }
+    }
+
+    /// What the supervisor wrote, if the container has one: it runs, or will again by itself.
+    pub fn active(&self) -> Option<&Status> {
+        match self {
+            Condition::Running(status) | Condition::Restarting(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    fn of(status: Status) -> Condition {
+        match status.state {
+            State::Running | State::Paused => Condition::Running(status),
+            State::Restarting => Condition::Restarting(status),
+            State::Exited => Condition::Exited(status),
         }
     }
 }
@@ -60,15 +81,16 @@ impl Engine {
     pub fn condition(&self, container: &Container) -> Result<Condition> {
         Ok(match self.status_of(container)? {
             None => Condition::Created,
-            Some(status) if status.state == State::Exited => Condition::Exited(status),
-            Some(status) if status.supervisor.lives() => Condition::Running(status),
+            Some(status) if status.state == State::Exited || status.supervisor.lives() => {
+                Condition::of(status)
+            }
             Some(_) => self.bury(container)?,
         })
     }
 
     /// What the supervisor wrote. A file that cannot be understood (cut short by a power cut) says no more than that
     /// the container has run: what is left of it is cleared away like that of a killed supervisor.
-    fn status_of(&self, container: &Container) -> Result<Option<Status>> {
+    pub(crate) fn status_of(&self, container: &Container) -> Result<Option<Status>> {
         match Status::read(&self.roots.container(&container.id)) {
             Ok(status) => Ok(status),
             Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
@@ -82,6 +104,10 @@ impl Engine {
                     exit_code: 255,
                     oom_killed: false,
                     error: String::new(),
+                    restarts: 0,
+                    waited: 0,
+                    stopped: false,
+                    health: None,
                 }))
             }
             Err(error) => Err(error).doing(|| format!("read the status of container {}", container.name)),
@@ -92,13 +118,9 @@ impl Engine {
     /// the record says what happened.
     fn bury(&self, container: &Container) -> Result<Condition> {
         let folder = self.roots.container(&container.id);
-        let Some(_lock) = self.lock(container)? else {
+        let Some(lock) = self.lock(container)? else {
             // Somebody else is at it, or has started the container again.
-            return Ok(match self.status_of(container)? {
-                None => Condition::Created,
-                Some(status) if status.state == State::Exited => Condition::Exited(status),
-                Some(status) => Condition::Running(status),
-            });
+            return Ok(self.status_of(container)?.map_or(Condition::Created, Condition::of));
         };
         let Some(mut status) = self.status_of(container)? else {
             return Ok(Condition::Created);
@@ -114,13 +136,29 @@ impl Engine {
                 Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
             }
         }
+        let waited = status.state == State::Restarting;
+        let boot = boot_id().doing(|| "read this boot's ID")?;
         status.state = State::Exited;
         status.first = None;
-        status.exit_code = 137;
-        status.finished_at = Some(now());
-        status.error = "the container's supervisor was killed, and the container with it".into();
+        if !waited {
+            let (exit_code, why) = if status.supervisor.boot == boot {
+                (137, "the container's supervisor was killed, and the container with it")
+            } else {
+                (255, "the machine went down, and the container with it")
+            };
+            status.exit_code = exit_code;
+            status.finished_at = Some(now());
+            status.error = why.into();
+        }
         status.write(&folder).doing(|| format!("write the status of container {}", container.name))?;
         self.forget_run(container);
+        if status.supervisor.boot == boot {
+            if !waited {
+                self.tell_of(container, "die", [("exitCode", status.exit_code.to_string())]);
+            }
+            drop(lock);
+            self.start_again_aside(container, &status)?;
+        }
         Ok(Condition::Exited(status))
     }
 
@@ -154,7 +192,7 @@ impl Engine {
     }
 
     /// The lock of a container that does not run, waited for as long as a supervisor needs to finish (10 seconds).
-    /// `running` is asked each time that it is found to run, and says whether waiting makes sense.
+    /// `running` is asked each time that it is found to run, or to be about to, and says whether waiting makes sense.
     pub(crate) fn lock_stopped(
         &self,
         container: &Container,
@@ -162,8 +200,9 @@ impl Engine {
     ) -> Result<OwnedFd> {
         for _ in 0..5_000 {
             // Looked at each time anew: who holds the lock may be starting the container, or finishing it.
-            if let Condition::Running(status) = self.condition(container)? {
-                running(&status)?;
+            let condition = self.condition(container)?;
+            if let Some(status) = condition.active().filter(|status| !is_ours(status)) {
+                running(status)?;
             } else if let Some(lock) = self.lock(container)? {
                 // Between the look and the lock somebody may have started it, and its supervisor been killed.
                 if self.condition_locked(container)? {
@@ -182,7 +221,7 @@ impl Engine {
     /// look buries it.
     fn condition_locked(&self, container: &Container) -> Result<bool> {
         let status = self.status_of(container)?;
-        Ok(status.is_none_or(|status| status.state == State::Exited))
+        Ok(status.is_none_or(|status| status.state == State::Exited || is_ours(&status)))
     }
 
     /// The folders of a container, which may exist.
@@ -213,4 +252,14 @@ impl Engine {
         }
         open_to_all(folder.join("rw/work"))
     }
+}
+
+/// Whether the container waits for this very process, which its supervisor has become, to start it again.
+fn is_ours(status: &Status) -> bool {
+    status.state == State::Restarting && status.supervisor.pid.unsigned_abs() == std::process::id()
+}
+
+/// Docker's words for what cannot be done with a container that waits to be started again.
+pub(crate) fn restarting(container: &Container) -> Error {
+    Error::Conflict(format!("Container {} is restarting, wait until the container is running", container.id))
 }

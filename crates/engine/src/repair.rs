@@ -31,7 +31,7 @@ impl Engine {
             let over = match self.condition(&container) {
                 Ok(Condition::Created) => creator.is_some(),
                 Ok(Condition::Exited(_)) => true,
-                Ok(Condition::Running(_)) | Err(_) => false,
+                Ok(Condition::Running(_) | Condition::Restarting(_)) | Err(_) => false,
             };
             if !over {
                 continue;

@@ -33,6 +33,11 @@ impl Roots {
         self.state.join("names").join(name)
     }
 
+    /// Where it is told what happens (see [`bulkhead_supervisor::events`]).
+    pub fn events(&self) -> PathBuf {
+        self.state.join("events")
+    }
+
     /// The image store.
     pub fn images(&self) -> PathBuf {
         self.root.join("images")

@@ -135,6 +135,21 @@ impl Attachment {
         [&self.stdout, &self.stderr].into_iter().flatten().any(Sink::waits)
     }
 
+    /// The container has ended: what waits is written still, and nothing comes after it.
+    pub(crate) fn end(&mut self) {
+        self.stdin = None;
+        for sink in [&mut self.stdout, &mut self.stderr] {
+            if sink.as_ref().is_some_and(|sink| !sink.waits()) {
+                *sink = None;
+            }
+        }
+    }
+
+    /// Whether it must have what waits before the container may run again.
+    pub(crate) fn holds_on(&self) -> bool {
+        self.owner && self.waits()
+    }
+
     /// Whether nothing connects it any more.
     pub(crate) fn is_over(&self) -> bool {
         self.stdin.is_none() && self.stdout.is_none() && self.stderr.is_none()

@@ -10,7 +10,10 @@
 //! | [`client`] | a client's side: start a supervisor, connect to one |
 //! | [`status`] | what it leaves on disk about its container |
 //! | [`identity`] | which container it has, and the link by which clients find it |
-//! | `start`, `life` | a container's life: its beginning; the poll loop, and the end |
+//! | `start`, `life`, `end` | a container's life: its beginning; the poll loop; what follows its end |
+//! | [`restart`] | whether another run follows, and when |
+//! | [`health`], `checking` | health checks: their rules; how they are run |
+//! | [`events`], `telling` | what happens, and how it is told |
 //! | `requests` | what clients ask meanwhile |
 //! | `attachments`, `output`, `input` | who sees the container's output and feeds its input |
 //! | `later`, `sessions` | later programs (exec): what they begin with; those that run |
@@ -18,11 +21,16 @@
 //! | `init` | the same executable as PID 1 of a container (`--init`) |
 
 pub mod client;
+pub mod events;
+pub mod health;
 pub mod identity;
 pub mod protocol;
+pub mod restart;
 pub mod status;
 
 mod attachments;
+mod checking;
+mod end;
 mod init;
 mod input;
 mod later;
@@ -32,6 +40,7 @@ mod output;
 mod requests;
 mod sessions;
 mod start;
+mod telling;
 
 pub use init::run_as_init;
 pub use life::supervise;

@@ -2,29 +2,31 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use bulkhead_isolation::birth::Born;
-use bulkhead_isolation::cgroups;
-use bulkhead_isolation::namespaces::{Namespaces, pid::PidNamespace};
+use bulkhead_isolation::namespaces::Namespaces;
 use bulkhead_isolation::seccomp::Program;
 use bulkhead_isolation::trace::Trace;
-use bulkhead_sys::pidfd::{self, Ended};
+use bulkhead_sys::pidfd;
 use bulkhead_sys::{channel, memory, signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 
 use crate::attachments::Attachment;
 use crate::client::SOCKET;
-use crate::identity::{Identity, withdraw};
+use crate::health::Checks;
+use crate::identity::Identity;
 use crate::input::Input;
 use crate::later::Later;
 use crate::log::{Log, Stream};
 use crate::output::Source;
 use crate::protocol::{Reply, Request, Start};
+use crate::restart::Restart;
 use crate::sessions::Sessions;
-use crate::status::{State, Status, now};
+use crate::status::Status;
+use crate::telling::Telling;
 
 pub(crate) const CHILD_ENDED: i32 = 17;
 pub(crate) const TERMINATE: i32 = 15;
@@ -119,6 +121,13 @@ pub(crate) struct Life {
     pub(crate) born: Born,
     pub(crate) status: Status,
     pub(crate) ended: bool,
+    /// When this run began.
+    pub(crate) begun: Instant,
+    /// When the next run is to begin, after the end of this one.
+    pub(crate) due: Option<Instant>,
+    pub(crate) restart: Option<Restart>,
+    pub(crate) checks: Option<Checks>,
+    pub(crate) telling: Telling,
     pub(crate) signals: OwnedFd,
     pub(crate) listener: OwnedFd,
     pub(crate) clients: Vec<Client>,
@@ -134,21 +143,32 @@ pub(crate) struct Life {
 impl Life {
     /// The loop. Gives the command to execute last, if any.
     fn run(&mut self) -> Option<Vec<String>> {
-        while !self.ended || self.attachments.iter().any(Attachment::waits) {
-            let ready = self.wait_for_something(None);
+        while !self.is_over() {
+            let ready = self.wait_for_something(self.alarm().as_ref());
             for event in ready {
                 self.handle(event);
             }
+            self.check_health();
             self.attachments.retain(|attachment| !attachment.is_over());
         }
-        self.answer_the_last();
-        self.clean_up();
-        let owner_is_here = self.clients.iter().any(|client| client.number == 0);
-        self.finish.take().filter(|_| !owner_is_here)
+        self.last_command()
     }
 
-    /// Sleeps until there is something to do: no timer ever wakes an idle supervisor.
-    fn wait_for_something(&self, timeout: Option<&Timespec>) -> Vec<Event> {
+    /// How long until something is due by the clock: no timer ever wakes the supervisor of a container whose health is
+    /// not checked, and which does not wait to be started again.
+    fn alarm(&self) -> Option<Timespec> {
+        let check = self.checks.as_ref().filter(|_| !self.ended).map(Checks::due);
+        let again = self.due.filter(|_| !self.attachments.iter().any(Attachment::holds_on));
+        let due = check.into_iter().chain(again).min()?;
+        let left = due.saturating_duration_since(Instant::now());
+        Some(Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        })
+    }
+
+    /// Sleeps until there is something to do.
+    pub(crate) fn wait_for_something(&self, timeout: Option<&Timespec>) -> Vec<Event> {
         let mut wanted: Vec<PollFd<'_>> = Vec::new();
         let mut events: Vec<Event> = Vec::new();
         let mut want = |fd, flags: PollFlags, event: Event| {
@@ -185,6 +205,9 @@ impl Life {
                 want(terminal.as_fd(), PollFlags::IN, Event::Unread(index));
             }
         }
+        if let Some(output) = self.checks.as_ref().and_then(Checks::output) {
+            want(output.as_fd(), PollFlags::IN, Event::Check);
+        }
         match poll(&mut wanted, timeout) {
             Ok(_) => {
                 let ready = wanted.iter().map(|fd| !fd.revents().is_empty());
@@ -194,7 +217,7 @@ impl Life {
         }
     }
 
-    fn handle(&mut self, event: Event) {
+    pub(crate) fn handle(&mut self, event: Event) {
         match event {
             Event::Signal => self.signalled(),
             Event::Connection => self.welcome(),
@@ -224,6 +247,11 @@ impl Life {
                 }
             }
             Event::InputRoom => self.input.flush(),
+            Event::Check => {
+                if let Some(checks) = &mut self.checks {
+                    checks.read();
+                }
+            }
             Event::Unread(index) => {
                 let Some(session) = self.sessions.all.get_mut(index) else { return };
                 let mut nowhere = [0u8; 4096];
@@ -266,83 +294,22 @@ impl Life {
             }
         }
         for (client, code) in self.sessions.reap() {
-            self.answer(client, &Reply::ExecEnded(code), &[]);
+            self.tell("exec_die", [("exitCode", code.to_string())]);
+            if let Some(client) = client {
+                self.answer(client, &Reply::ExecEnded(code), &[]);
+            }
         }
+        self.reap_check();
         if !self.ended
             && let Ok(Some(end)) = pidfd::wait(&self.born.first.pidfd, false)
         {
             self.end(end);
         }
     }
-
-    /// The container has ended: the truth goes to disk first, then to whoever waits.
-    fn end(&mut self, end: Ended) {
-        self.ended = true;
-        if !matches!(self.namespaces.pid, PidNamespace::New) {
-            // Its PID namespace lives on: what it left there does not go with its first program.
-            if let Err(error) = cgroups::kill_all(&self.cgroup_path) {
-                self.status.error = error.message;
-            }
-        }
-        for source in std::mem::take(&mut self.sources) {
-            if let Err(error) = source.drain(&mut self.log, &mut self.attachments) {
-                self.status.error = format!("cannot keep the log: {error}");
-            }
-        }
-        if let Err(error) = self.log.finish() {
-            self.status.error = format!("cannot keep the log: {error}");
-        }
-        self.status.state = State::Exited;
-        self.status.first = None;
-        self.status.exit_code = end.code();
-        self.status.finished_at = Some(now());
-        self.status.oom_killed = self.born.cgroup.oom_kills() > 0;
-        // A full disk must not lose the exit code for those who wait: they are told all the same.
-        if let Err(error) = self.status.write(Path::new(&self.folder)) {
-            self.status.error = format!("cannot write the container's status: {error}");
-        }
-        // While the lock keeps its name from being another's.
-        withdraw(Path::new(&self.identity.link), Path::new(&self.run_folder));
-        // From here on nothing is written to the container's folder: it can be removed while we clear the rest away.
-        self.lock = None;
-        let told = Reply::Ended(Box::new(self.status.clone()));
-        for client in self.clients.iter().filter(|client| client.waits) {
-            reply(&client.socket, &told, &[]);
-        }
-        for attachment in &mut self.attachments {
-            attachment.stdin = None;
-            for sink in [&mut attachment.stdout, &mut attachment.stderr] {
-                if sink.as_ref().is_some_and(|sink| !sink.waits()) {
-                    *sink = None;
-                }
-            }
-        }
-    }
-
-    /// Answers what was asked while the container ended, so that nobody who was heard is left without an answer.
-    fn answer_the_last(&mut self) {
-        for _ in 0..64 {
-            let asked = self.wait_for_something(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-            let asked: Vec<Event> =
-                asked.into_iter().filter(|e| matches!(e, Event::Connection | Event::Message(_))).collect();
-            if asked.is_empty() {
-                return;
-            }
-            for event in asked {
-                self.handle(event);
-            }
-        }
-    }
-
-    /// What goes after everybody has their answer: the group and the socket.
-    fn clean_up(&mut self) {
-        let _ = rustix::fs::unlink(format!("{}/{SOCKET}", self.run_folder));
-        let _ = rustix::fs::rmdir(&*self.run_folder);
-        remove_group(&self.cgroup_path);
-    }
 }
 
-enum Event {
+#[derive(Clone, Copy)]
+pub(crate) enum Event {
     Signal,
     Connection,
     Message(u64),
@@ -351,14 +318,5 @@ enum Event {
     Room(usize, Stream),
     InputRoom,
     Unread(usize),
-}
-
-/// Removes the control group, once the last processes of it are on their way out.
-pub(crate) fn remove_group(path: &str) {
-    for _ in 0..100 {
-        match cgroups::remove(path) {
-            Ok(()) => break,
-            Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
-        }
-    }
+    Check,
 }

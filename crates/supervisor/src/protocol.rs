@@ -5,12 +5,16 @@
 //! pipe; whoever feeds its input, the read end of one. An exec's streams go straight to its program, or its
 //! terminal straight to the client, so the supervisor copies nothing for it.
 
+use std::collections::BTreeMap;
+
 use bulkhead_isolation::trace::Lap;
 use bulkhead_isolation::{Plan, TerminalSize};
 use bulkhead_network::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
 
+use crate::health::Check;
 use crate::identity::Identity;
+use crate::restart::Restart;
 use crate::status::Status;
 
 /// A client's message.
@@ -42,6 +46,8 @@ pub enum Request {
     },
     /// Freeze or thaw the container.
     Freeze(bool),
+    /// When the container ends, or if it has, its restart policy does not start it again.
+    StayDown,
     /// Answer when the container ends.
     Wait,
 }
@@ -75,8 +81,26 @@ pub struct Start {
     /// The command to execute after the container's end if the client that started it has gone: program and
     /// arguments. It removes the container.
     pub finish: Option<Vec<String>>,
+    /// How it is started again after its end, if it has a restart policy.
+    #[serde(default)]
+    pub restart: Option<Restart>,
+    /// How its health is checked, if that is.
+    #[serde(default)]
+    pub check: Option<Check>,
+    /// Where what happens to it is told.
+    #[serde(default)]
+    pub events: Events,
     /// Whether to take the time of each step.
     pub trace: bool,
+}
+
+/// Where what happens to a container is told (see [`events`](crate::events)).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Events {
+    /// The file; empty: nowhere.
+    pub file: String,
+    /// What each event says of the container beside its name: its image and labels.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// Streams that a client wants.

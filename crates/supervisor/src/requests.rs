@@ -61,6 +61,8 @@ impl Life {
         let done = Ok(Some((Reply::Done, None)));
         match request {
             Request::Start(_) => Err(Error::new("request", "this supervisor has its container already")),
+            // What waits to be started again has no process; that it is not is said by another request.
+            Request::Signal(_) if self.due.is_some() => done,
             Request::Signal(signal) => {
                 pidfd::send_signal(self.born.first.pidfd.as_fd(), signal)
                     .step("signal", || format!("send signal {signal} to the container"))?;
@@ -68,6 +70,7 @@ impl Life {
                 if signal == 9 {
                     cgroups::thaw_all(&self.cgroup_path)?;
                 }
+                self.tell("kill", [("signal", signal.to_string())]);
                 done
             }
             Request::Resize { rows, columns } => {
@@ -79,19 +82,31 @@ impl Life {
                 self.identity.link = link;
                 done
             }
+            Request::Freeze(_) if self.ended => Err(self.not_running("pause")),
             Request::Freeze(frozen) => {
                 self.born.cgroup.freeze(frozen)?;
                 self.status.state = if frozen { State::Paused } else { State::Running };
                 self.status
                     .write(Path::new(&self.folder))
                     .step("status", || "write the container's status")?;
+                self.tell(if frozen { "pause" } else { "unpause" }, []);
+                if let (false, Some(checks), Some(health)) = (frozen, &mut self.checks, self.status.health) {
+                    checks.put_off(health);
+                }
                 done
             }
+            Request::Attach(_) if self.ended => Err(self.not_running("attach")),
             Request::Attach(wanted) => {
                 self.attach(wanted, fds)?;
                 done
             }
-            Request::Wait if self.ended => Ok(Some((Reply::Ended(Box::new(self.status.clone())), None))),
+            Request::StayDown => {
+                self.stay_down();
+                done
+            }
+            Request::Wait if self.ended && self.due.is_none() => {
+                Ok(Some((Reply::Ended(Box::new(self.status.clone())), None)))
+            }
             Request::Wait => {
                 for client in self.clients.iter_mut().filter(|client| client.number == number) {
                     client.waits = true;
@@ -102,12 +117,27 @@ impl Life {
         }
     }
 
+    /// Docker's words, in both cases.
+    fn not_running(&self, step: &'static str) -> Error {
+        Error::new(
+            step,
+            match self.due {
+                Some(_) => format!(
+                    "Container {} is restarting, wait until the container is running",
+                    self.identity.id
+                ),
+                None => format!("Container {} is not running", self.identity.id),
+            },
+        )
+    }
+
     fn attach(&mut self, wanted: Attach, fds: Vec<OwnedFd>) -> Result<()> {
         let mut attachment = Attachment::new(wanted, fds, false).step("attach", || "attach to the client")?;
         if self.terminal.is_some() {
             attachment.stderr = None;
         }
         self.attachments.push(attachment);
+        self.tell("attach", []);
         Ok(())
     }
 
@@ -118,6 +148,9 @@ impl Life {
     }
 
     fn exec(&mut self, exec: &Exec, fds: Vec<OwnedFd>, number: u64) -> Result<(Reply, Option<OwnedFd>)> {
+        if self.due.is_some() && self.identity.is(&exec.container) {
+            return Err(self.not_running("exec"));
+        }
         // Once it has ended, its name may be another's.
         if self.ended || !self.identity.is(&exec.container) {
             return Ok((Reply::NotMe, None));
@@ -136,6 +169,9 @@ impl Life {
             cgroup: &self.born.cgroup,
         };
         let begun = self.sessions.begin(container, exec, &process, fds, number)?;
+        let words = exec.args.join(" ");
+        self.tell(&format!("exec_create: {words}"), []);
+        self.tell(&format!("exec_start: {words}"), []);
         let container = self.identity.name.clone();
         Ok((Reply::ExecStarted { container, pid: begun.pid, laps: begun.laps }, begun.terminal))
     }

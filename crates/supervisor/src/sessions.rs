@@ -74,17 +74,17 @@ impl Sessions {
         }
     }
 
-    /// Reaps those that have ended: the client to be told, and the exit code, for each.
-    pub(crate) fn reap(&mut self) -> Vec<(u64, i32)> {
+    /// Reaps those that have ended: the client to be told, if there is one, and the exit code, for each.
+    pub(crate) fn reap(&mut self) -> Vec<(Option<u64>, i32)> {
         let mut ended = Vec::new();
         self.all.retain(|session| match pidfd::wait(&session.running.pidfd, false) {
             Ok(None) => true,
             Ok(Some(end)) => {
-                ended.extend(session.client.map(|client| (client, end.code())));
+                ended.push((session.client, end.code()));
                 false
             }
             Err(_) => {
-                ended.extend(session.client.map(|client| (client, 255)));
+                ended.push((session.client, 255));
                 false
             }
         });

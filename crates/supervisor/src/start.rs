@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Instant;
 
 use bulkhead_isolation::birth::{self, Born};
 use bulkhead_isolation::trace::Trace;
@@ -14,15 +15,18 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::attachments::Attachment;
 use crate::client::{SOCKET, address};
+use crate::end::remove_group;
+use crate::health::{Checks, Health};
 use crate::identity::publish;
 use crate::input::Input;
 use crate::later::Later;
-use crate::life::{CHILD_ENDED, Life, TERMINATE, remove_group};
+use crate::life::{CHILD_ENDED, Life, TERMINATE};
 use crate::log::{Log, Stream};
 use crate::output::Source;
 use crate::protocol::Start;
 use crate::sessions::{Sessions, no_streams};
 use crate::status::{ProcessId, State, Status, now};
+use crate::telling::Telling;
 
 impl Life {
     /// Brings the container to life.
@@ -85,6 +89,10 @@ impl Life {
             exit_code: 0,
             oom_killed: false,
             error: String::new(),
+            restarts: start.restart.as_ref().map_or(0, |restart| restart.count),
+            waited: start.restart.as_ref().map_or(0, |restart| restart.waited),
+            stopped: false,
+            health: start.check.as_ref().map(|_| Health::UNKNOWN),
         };
         if let Err(error) = status.write(Path::new(&start.folder)) {
             undo_birth(&born, &start.plan.cgroup.path);
@@ -92,6 +100,7 @@ impl Life {
         }
         publish(Path::new(&start.identity.link), Path::new(&start.run_folder));
         trace.lap("status written");
+        let checks = start.check.take().map(|check| Checks::begin(check, Path::new(&start.folder)));
         let life = Life {
             // The last handle is the container's lock, ours from now on until the container has ended.
             lock: handles.pop(),
@@ -106,6 +115,11 @@ impl Life {
             born,
             status,
             ended: false,
+            begun: Instant::now(),
+            due: None,
+            restart: start.restart.take(),
+            checks,
+            telling: Telling::new(std::mem::take(&mut start.events)),
             signals,
             listener,
             clients: Vec::new(),
@@ -117,6 +131,7 @@ impl Life {
             log,
             sessions: Sessions::default(),
         };
+        life.tell("start", []);
         Ok((life, warnings))
     }
 }

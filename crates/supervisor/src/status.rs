@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::health::Health;
+
 /// The file's name in the container's folder.
 pub const FILE: &str = "status.json";
 
@@ -66,6 +68,8 @@ pub enum State {
     Running,
     /// All its programs are frozen.
     Paused,
+    /// Its first program has ended, and its restart policy starts it again soon.
+    Restarting,
     /// Its first program has ended.
     Exited,
 }
@@ -89,6 +93,18 @@ pub struct Status {
     pub oom_killed: bool,
     /// What went wrong, if its end was not its own.
     pub error: String,
+    /// How often its restart policy has started it again since somebody did.
+    #[serde(default)]
+    pub restarts: u32,
+    /// How long the next run is waited for, in milliseconds; that of the run before, once it runs.
+    #[serde(default)]
+    pub waited: u64,
+    /// Whether somebody asked for its end.
+    #[serde(default)]
+    pub stopped: bool,
+    /// How it does, if its health is checked.
+    #[serde(default)]
+    pub health: Option<Health>,
 }
 
 impl Status {

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod attach;
+mod boot;
 mod capabilities;
 mod descriptors;
 mod devices;
+mod events;
 mod exec;
 mod groups;
+mod health;
 mod image_archives;
 mod image_config;
 mod image_names;
@@ -21,6 +24,7 @@ mod proc_and_sys;
 mod regressions;
 mod rename;
 mod restart;
+mod restart_policy;
 mod seccomp;
 mod signals;
 mod stdio;

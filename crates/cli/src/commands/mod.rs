@@ -1,8 +1,10 @@
 //! The commands, a file each.
 
 mod attach;
+mod boot;
 mod container;
 mod create;
+mod events;
 mod exec;
 mod image;
 mod images;
@@ -46,6 +48,8 @@ pub enum Command {
     Container(Box<container::Container>),
     /// Make a container without starting it
     Create(Box<create::Create>),
+    /// Show what happens to containers, images and volumes
+    Events(events::Events),
     /// Run another program in a running container
     Exec(exec::Exec),
     /// Manage images
@@ -85,7 +89,6 @@ pub enum Command {
     /// Stop containers
     Stop(stop::Stop),
     /// Look after the engine itself
-    #[command(hide = true)]
     System(system::System),
     /// Give an image another name
     Tag(tag::Tag),
@@ -107,6 +110,7 @@ impl Command {
             Command::Attach(command) => command.run(context),
             Command::Container(command) => command.run(context),
             Command::Create(command) => command.run(context),
+            Command::Events(command) => command.run(context),
             Command::Exec(command) => command.run(context),
             Command::Image(command) => command.run(context),
             Command::Images(command) => command.run(context),

@@ -22,7 +22,7 @@ pub struct Ps {
     /// Show those that do not run, too
     #[arg(short, long)]
     all: bool,
-    /// Show only some: id=, name=, label=, status=, exited=, ancestor=, volume=, network=
+    /// Show only some: id=, name=, label=, status=, health=, exited=, ancestor=, volume=, network=
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// A Go template, "table TEMPLATE" or "json"
@@ -68,7 +68,8 @@ const TABLE: Table<'static> = Table {
     type_name: "*formatter.ContainerContext",
 };
 
-const FILTERS: [&str; 8] = ["ancestor", "exited", "id", "label", "name", "network", "status", "volume"];
+const FILTERS: [&str; 9] =
+    ["ancestor", "exited", "health", "id", "label", "name", "network", "status", "volume"];
 
 impl Ps {
     pub(super) fn run(self, context: &Context) -> Done {
@@ -133,10 +134,21 @@ fn keep(container: &ContainerSummary, filters: &Filters) -> bool {
             }))
         && filters.labels("label", &labels(container))
         && filters.exact("status", &state)
+        && filters.exact("health", health(&text(&container.status)))
         && (!filters.has("exited") || (!code.is_empty() && filters.exact("exited", &code)))
         && (!filters.has("ancestor") || filters.any("ancestor", with_tag))
         && (!filters.has("volume") || filters.any("volume", mounted))
         && (!filters.has("network") || filters.any("network", |wanted| networks.contains(wanted)))
+}
+
+/// How its health is, by what its state says.
+fn health(status: &str) -> &'static str {
+    let word = |word: &&str| status.ends_with(&format!("({word})"));
+    match ["healthy", "unhealthy", "health: starting"].into_iter().find(word) {
+        Some("health: starting") => "starting",
+        Some(word) => word,
+        None => "none",
+    }
 }
 
 fn row(container: &ContainerSummary, whole: bool) -> Row {

@@ -1,6 +1,5 @@
 //! `bulkhead restart`.
 
-use bulkhead_engine::Error;
 use bulkhead_engine::commands::start::Starting;
 
 use super::stop::How;
@@ -23,13 +22,10 @@ impl Restart {
         let mut engine = context.engine()?;
         for_each(&self.containers, |name| {
             let container = engine.container(name)?;
-            if container.auto_remove {
-                let why = "it was made with --rm, and is removed when it stops";
-                return Err(Error::Conflict(format!("cannot restart container {name}: {why}")).into());
-            }
-            engine.stop(&container, self.how.signal.as_deref(), self.how.timeout)?;
             let starting = Starting { trace: context.trace, ..Starting::default() };
-            let started = engine.start(&container, starting).map_err(|error| of_start(error).code(1))?;
+            let started = engine
+                .restart(&container, self.how.signal.as_deref(), self.how.timeout, starting)
+                .map_err(|error| of_start(error).code(1))?;
             warn(&started.warnings);
             Ok(())
         })

@@ -48,8 +48,13 @@ impl Run {
         context.lap("container recorded", context.started.elapsed().as_micros());
 
         let (ours, theirs) = Streams::pipes(wanted)?;
-        let starting =
-            Starting { attach: wanted, streams: theirs, terminal: terminal::size(), trace: context.trace };
+        let starting = Starting {
+            attach: wanted,
+            streams: theirs,
+            terminal: terminal::size(),
+            trace: context.trace,
+            ..Starting::default()
+        };
         let started = match engine.start(&container, starting) {
             Ok(started) => started,
             Err(error) => {

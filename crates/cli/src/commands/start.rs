@@ -58,8 +58,13 @@ impl Start {
         };
         let keys = parse_detach_keys(&self.detach_keys).map_err(Failure::new)?;
         let (ours, theirs) = Streams::pipes(wanted)?;
-        let starting =
-            Starting { attach: wanted, streams: theirs, terminal: terminal::size(), trace: context.trace };
+        let starting = Starting {
+            attach: wanted,
+            streams: theirs,
+            terminal: terminal::size(),
+            trace: context.trace,
+            ..Starting::default()
+        };
         let started = engine.start(&container, starting)?;
         warn(&started.warnings);
         let raw = if tty && wanted.stdin { Raw::make(rustix::stdio::stdin())? } else { None };

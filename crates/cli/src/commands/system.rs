@@ -2,7 +2,7 @@
 
 use bulkhead_engine::Engine;
 
-use super::Done;
+use super::{Done, boot, events};
 use crate::Context;
 
 /// Look after the engine itself
@@ -14,20 +14,41 @@ pub struct System {
 
 #[derive(Debug, clap::Subcommand)]
 enum Subcommand {
+    /// Start what ran when the machine went down
+    Boot,
     /// Move the database's log into the database
+    #[command(hide = true)]
     Checkpoint,
+    /// Show what happens to containers, images and volumes
+    Events(events::Events),
     /// Put right what a killed process has left
     Repair,
+    /// End all containers before the machine goes down
+    Shutdown,
+    /// Start a container again, as its restart policy asks for
+    #[command(hide = true)]
+    StartAgain {
+        /// The container's ID
+        id: String,
+    },
 }
 
 impl System {
     pub(super) fn run(self, context: &Context) -> Done {
-        let mut engine = context.engine()?;
         match self.command {
-            Subcommand::Checkpoint => engine.checkpoint()?,
-            Subcommand::Repair => engine.repair()?,
+            Subcommand::Boot => boot::boot(context),
+            Subcommand::Checkpoint => {
+                context.engine()?.checkpoint()?;
+                Ok(0)
+            }
+            Subcommand::Events(command) => command.run(context),
+            Subcommand::Repair => {
+                context.engine()?.repair()?;
+                Ok(0)
+            }
+            Subcommand::Shutdown => boot::shutdown(context),
+            Subcommand::StartAgain { id } => boot::start_again(context, &id),
         }
-        Ok(0)
     }
 }
 

@@ -210,6 +210,9 @@ pub(crate) struct CreateFlags {
     #[arg(long, value_name = "PATH", help_heading = "Limits")]
     pub cgroup_parent: Option<String>,
 
+    #[command(flatten)]
+    pub lasting: super::lasting::Lasting,
+
     /// Image to run
     #[arg(value_name = "IMAGE")]
     pub image: String,

@@ -2,6 +2,7 @@
 //! API take it.
 
 mod flags;
+pub(crate) mod lasting;
 mod lists;
 mod mount_flag;
 
@@ -41,6 +42,7 @@ impl CreateFlags {
             labels: Some(lists::labels(&self.label, &self.label_file)?),
             stop_signal: self.stop_signal.clone().map(check_signal).transpose()?,
             stop_timeout: self.stop_timeout,
+            healthcheck: self.lasting.healthcheck()?,
             host_config: Some(self.host_config()?),
             ..ContainerCreateBody::default()
         })
@@ -79,6 +81,9 @@ impl CreateFlags {
     }
 
     fn host_config(&self) -> Result<HostConfig, Failure> {
+        if self.rm && self.lasting.restarts()? {
+            return Err(Failure::new("conflicting options: cannot specify both --restart and --rm").code(125));
+        }
         let list = |values: &Vec<String>| Some(values.clone()).filter(|values| !values.is_empty());
         let mut annotations = lists::pairs("annotation", &self.annotation)?;
         annotations.extend(self.time_offsets()?);
@@ -92,6 +97,7 @@ impl CreateFlags {
         }
         Ok(HostConfig {
             auto_remove: Some(self.rm),
+            restart_policy: self.lasting.restart_policy()?,
             init: self.init.then_some(true),
             group_add: list(&self.group_add),
             annotations: Some(annotations).filter(|map| !map.is_empty()),

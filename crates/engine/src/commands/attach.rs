@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::protocol::{Attach, Reply, Request};
 
+use crate::condition::restarting;
 use crate::error::{Doing, Error, Result};
 use crate::store::containers::Container;
 use crate::{Condition, Engine};
@@ -23,6 +24,7 @@ impl Engine {
                 ));
             }
             Condition::Running(_) => {}
+            Condition::Restarting(_) => return Err(restarting(container)),
             _ => {
                 return Err(Error::Conflict(
                     "You cannot attach to a stopped container, start it first".into(),

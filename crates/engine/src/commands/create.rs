@@ -105,6 +105,7 @@ impl Engine {
             let _ = self.remove_locked(&container, true, None);
             return Err(error);
         }
+        self.tell_of(&container, "create", []);
         Ok(Created { container, warnings })
     }
 

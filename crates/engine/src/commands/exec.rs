@@ -11,6 +11,7 @@ use bulkhead_isolation::trace::Lap;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::protocol::{Exec, Reply, Request};
 
+use crate::condition::restarting;
 use crate::error::{Doing, Error, Result};
 use crate::roots::Roots;
 use crate::spec::process::working_dir;
@@ -75,6 +76,7 @@ impl Engine {
     /// first would cost every exec.)
     fn why_not(&self, container: &Container) -> Result<Error> {
         Ok(match self.condition(container)? {
+            Condition::Restarting(_) => restarting(container),
             Condition::Running(_) => {
                 Error::Conflict(format!("the supervisor of container {} does not answer", container.name))
             }

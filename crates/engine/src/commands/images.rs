@@ -176,8 +176,12 @@ impl Engine {
             images::delete(transaction, &image.id)?;
             images::unused(transaction, &image.layers)
         })?;
+        for name in &going {
+            self.tell("image", "untag", &image.id, [("name", name.familiar())]);
+        }
         let mut done: Vec<Removed> = going.iter().map(|name| Removed::Untagged(name.familiar())).collect();
         if last {
+            self.tell("image", "delete", &image.id, [("name", image.id.clone())]);
             done.push(Removed::Deleted(image.id.clone()));
             let store = self.image_store()?;
             for layer in unused {

@@ -20,7 +20,7 @@ impl Engine {
         for container in containers::all(self.store.read())? {
             match self.condition(&container)? {
                 condition if condition.word() == "paused" => paused += 1,
-                Condition::Running(_) => running += 1,
+                Condition::Running(_) | Condition::Restarting(_) => running += 1,
                 _ => stopped += 1,
             }
         }

@@ -1,13 +1,16 @@
 //! `inspect`: everything about one container or image, in Docker's form.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard_stubs::models::{
-    ContainerConfig, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData,
-    ImageConfig, ImageInspect, ImageInspectRootFs, MountPoint, NetworkSettings,
+    self, ContainerConfig, ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData,
+    HealthcheckResult, ImageConfig, ImageInspect, ImageInspectRootFs, MountPoint, NetworkSettings,
 };
 use bulkhead_image::Reference;
+use bulkhead_supervisor::health::{self, Health};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::error::Result;
 use crate::roots::Roots;
@@ -38,14 +41,14 @@ impl Engine {
             created: OffsetDateTime::from_unix_timestamp_nanos(container.created.into()).ok(),
             path: Some(words.next().unwrap_or_default()),
             args: Some(words.collect()),
-            state: Some(state(&condition)),
+            state: Some(state(&condition, &folder)),
             image: Some(container.image.clone()),
             resolv_conf_path: path("resolv.conf"),
             hostname_path: path("hostname"),
             hosts_path: path("hosts"),
             log_path: path(&format!("{}-json.log", container.id)),
             name: Some(format!("/{}", container.name)),
-            restart_count: Some(0),
+            restart_count: condition.status().map(|status| i64::from(status.restarts)).or(Some(0)),
             driver: Some("overlay2".into()),
             platform: Some("linux".into()),
             mount_label: Some(String::new()),
@@ -129,16 +132,17 @@ impl Engine {
     }
 }
 
-fn state(condition: &Condition) -> ContainerState {
+fn state(condition: &Condition, folder: &Path) -> ContainerState {
     let status = condition.status();
     let running = condition.running();
     let paused = condition.word() == "paused";
     let first = running.and_then(|status| status.first.as_ref());
     ContainerState {
         status: condition.word().parse::<ContainerStateStatusEnum>().ok(),
-        running: Some(running.is_some()),
+        // Docker: what is about to run again runs.
+        running: Some(condition.active().is_some()),
         paused: Some(paused),
-        restarting: Some(false),
+        restarting: Some(matches!(condition, Condition::Restarting(_))),
         oom_killed: Some(status.is_some_and(|status| status.oom_killed)),
         dead: Some(false),
         pid: Some(first.map_or(0, |first| i64::from(first.pid))),
@@ -148,7 +152,23 @@ fn state(condition: &Condition) -> ContainerState {
         finished_at: Some(
             status.and_then(|status| status.finished_at.clone()).unwrap_or_else(|| NEVER.into()),
         ),
-        health: None,
+        health: status.and_then(|status| status.health).map(|health| of_health(health, folder)),
+    }
+}
+
+/// How its health is, in Docker's form.
+fn of_health(health: Health, folder: &Path) -> models::Health {
+    let moment = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+    let log = health::outcomes(folder).into_iter().map(|outcome| HealthcheckResult {
+        start: moment(&outcome.start),
+        end: moment(&outcome.end),
+        exit_code: Some(outcome.exit_code.into()),
+        output: Some(outcome.output),
+    });
+    models::Health {
+        status: health.word.text().parse().ok(),
+        failing_streak: Some(health.failures.into()),
+        log: Some(log.collect()),
     }
 }
 

@@ -6,6 +6,7 @@ use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
     EndpointSettings,
 };
+use bulkhead_supervisor::health::Word;
 use bulkhead_supervisor::status::{State, Status};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -29,7 +30,7 @@ impl Engine {
         let mut image_names = HashMap::new();
         for container in containers::all(self.store.read())? {
             let condition = self.condition(&container)?;
-            if all || condition.running().is_some() {
+            if all || condition.active().is_some() {
                 found.push(self.summary(container, &condition, &mut image_names)?);
             }
         }
@@ -125,12 +126,20 @@ pub(crate) fn sentence(condition: &Condition) -> String {
         Condition::Created => "Created".into(),
         Condition::Running(status) => {
             let paused = if status.state == State::Paused { " (Paused)" } else { "" };
-            format!("Up {}{paused}", human_duration(seconds_since(&status.started_at)))
+            let health = match status.health.map(|health| health.word) {
+                None => "",
+                _ if status.state == State::Paused => "",
+                Some(Word::Starting) => " (health: starting)",
+                Some(Word::Healthy) => " (healthy)",
+                Some(Word::Unhealthy) => " (unhealthy)",
+            };
+            format!("Up {}{paused}{health}", human_duration(seconds_since(&status.started_at)))
         }
-        Condition::Exited(status) => {
+        Condition::Restarting(status) | Condition::Exited(status) => {
+            let word = if status.state == State::Restarting { "Restarting" } else { "Exited" };
             let Status { exit_code, finished_at, .. } = status;
             let ago = human_duration(seconds_since(finished_at.as_deref().unwrap_or("")));
-            format!("Exited ({exit_code}) {ago} ago")
+            format!("{word} ({exit_code}) {ago} ago")
         }
     }
 }

@@ -25,6 +25,7 @@ impl Engine {
             image.references.retain(|reference| host_image::refuse_name(reference).is_ok());
         }
         self.adopt(&loaded)?;
+        self.tell_of_images("load", &loaded);
         Ok(loaded)
     }
 
@@ -46,7 +47,16 @@ impl Engine {
         let mut loaded = store.import(tar, options)?;
         loaded.references.extend(reference);
         self.adopt(std::slice::from_ref(&loaded))?;
+        self.tell_of_images("import", std::slice::from_ref(&loaded));
         Ok(loaded)
+    }
+
+    fn tell_of_images(&self, action: &str, images: &[Loaded]) {
+        for image in images {
+            let id = image.id.to_string();
+            let name = image.references.first().map_or_else(|| id.clone(), Reference::familiar);
+            self.tell("image", action, &id, [("name", name)]);
+        }
     }
 
     fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {

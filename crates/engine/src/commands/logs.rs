@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Seek, SeekFrom};
 
 use serde::Deserialize;
 
+use crate::Engine;
 use crate::error::{Doing, Error, Result};
 use crate::store::containers::Container;
-use crate::{Condition, Engine};
 
 /// A line of the log.
 #[derive(Debug, Deserialize)]
@@ -52,7 +52,7 @@ impl Engine {
     /// # Errors
     /// Its status cannot be read.
     pub fn still_writes(&self, container: &Container) -> Result<bool> {
-        Ok(matches!(self.condition(container)?, Condition::Running(_)))
+        Ok(self.condition(container)?.active().is_some())
     }
 }
 

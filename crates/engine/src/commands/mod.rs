@@ -1,7 +1,9 @@
 //! What can be done with containers and images: a file per command.
 
 pub mod attach;
+pub mod boot;
 pub mod create;
+pub mod events;
 pub mod exec;
 pub mod images;
 pub mod info;
@@ -15,6 +17,7 @@ pub mod pause;
 pub mod prune;
 pub mod remove;
 pub mod rename;
+pub mod restart;
 pub mod start;
 pub mod stop;
 pub mod tag;

@@ -3,9 +3,10 @@
 use bulkhead_supervisor::protocol::{Reply, Request};
 use bulkhead_supervisor::status::State;
 
-use crate::Engine;
+use crate::condition::restarting;
 use crate::error::{Error, Result};
 use crate::store::containers::Container;
+use crate::{Condition, Engine};
 
 impl Engine {
     /// Freezes a running container, or lets it go on.
@@ -14,6 +15,9 @@ impl Engine {
     /// It does not run, or is so already.
     pub fn freeze(&self, container: &Container, frozen: bool) -> Result<()> {
         let condition = self.condition(container)?;
+        if let Condition::Restarting(_) = condition {
+            return Err(restarting(container));
+        }
         let Some(status) = condition.running() else {
             return Err(Error::Conflict(format!("Container {} is not running", container.id)));
         };

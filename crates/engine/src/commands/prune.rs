@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::Engine;
 use crate::error::{Error, Result};
 use crate::store::containers;
-use crate::{Condition, Engine};
 
 /// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Engine {
     pub fn prune_containers(&mut self) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for container in containers::all(self.store.read())? {
-            if matches!(self.condition(&container)?, Condition::Running(_)) {
+            if self.condition(&container)?.active().is_some() {
                 continue;
             }
             let bytes = size(&self.roots.container(&container.id).join("rw/upper"));

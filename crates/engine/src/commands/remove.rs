@@ -78,6 +78,7 @@ impl Engine {
             }
             Ok(gone)
         })?;
+        self.tell_of(container, "destroy", []);
         let files = match files_first {
             Some(files) => files,
             None => self.delete_files(container)?,

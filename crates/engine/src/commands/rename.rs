@@ -10,7 +10,7 @@ use bulkhead_supervisor::protocol::{Reply, Request};
 use crate::error::{Error, Result};
 use crate::spec::text;
 use crate::store::containers::{self, Container};
-use crate::{Condition, Engine, names};
+use crate::{Engine, names};
 
 impl Engine {
     /// Gives the container another name.
@@ -30,7 +30,7 @@ impl Engine {
         if let Some(holder) = containers::id_of_name(self.store.read(), name)? {
             return Err(containers::name_taken(name, &holder));
         }
-        let runs = matches!(self.condition(container)?, Condition::Running(_));
+        let runs = self.condition(container)?.active().is_some();
         if runs {
             withdraw(&self.roots.name_link(&container.name), &self.roots.running(&container.id));
             self.call(container, name)?;
@@ -43,6 +43,10 @@ impl Engine {
             }
             publish(&self.roots.name_link(now), &self.roots.running(&container.id));
         }
+        if renamed.is_ok() {
+            let renamed = Container { name: name.to_owned(), ..container.clone() };
+            self.tell_of(&renamed, "rename", [("oldName", format!("/{}", container.name))]);
+        }
         renamed
     }
 
@@ -53,7 +57,7 @@ impl Engine {
             Ok((Reply::Done, _)) => Ok(()),
             Ok((Reply::Failed(error), _)) => Err(error.into()),
             Ok((other, _)) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to a new name"))),
-            Err(_) if self.condition(container)?.running().is_none() => Ok(()),
+            Err(_) if self.condition(container)?.active().is_none() => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -10,14 +10,16 @@ use bulkhead_isolation::trace::{Lap, Trace};
 use bulkhead_network::endpoint::Endpoint;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
-use bulkhead_supervisor::protocol::{Attach, Reply, Request, Start};
+use bulkhead_supervisor::protocol::{Attach, Events, Reply, Request, Start};
+use bulkhead_supervisor::restart::{Policy, Restart};
 use bulkhead_supervisor::status::Status;
 
+use crate::commands::events::attributes;
 use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
-use crate::spec::{self, Surroundings, text};
+use crate::spec::{self, Surroundings, health, restart, text};
 use crate::store::containers::Container;
 use crate::store::{addresses, id_ranges, volumes};
 use crate::users::Users;
@@ -33,6 +35,8 @@ pub struct Starting {
     pub streams: Vec<OwnedFd>,
     /// The terminal's size to begin with.
     pub terminal: TerminalSize,
+    /// Whether its restart policy does it, and not somebody.
+    pub again: bool,
     /// Whether to take the time of each step.
     pub trace: bool,
 }
@@ -111,6 +115,9 @@ impl Engine {
             open_stdin: container.config.open_stdin.unwrap_or(false),
             stdin_once: container.config.stdin_once.unwrap_or(false),
             attach: starting.attach,
+            restart: self.restart_of(container, &host, starting.again)?,
+            check: health::check(&container.config)?,
+            events: Events { file: text(&self.roots.events())?, attributes: attributes(container) },
             finish: container.auto_remove.then(|| self.finish_command(container)).transpose()?,
             trace: starting.trace,
         };
@@ -321,18 +328,34 @@ impl Engine {
         }
     }
 
-    /// What the supervisor executes if a container that removes itself outlives the client that started it.
-    fn finish_command(&self, container: &Container) -> Result<Vec<String>> {
-        Ok(vec![
+    /// How the container will be started again.
+    fn restart_of(&self, container: &Container, host: &HostConfig, again: bool) -> Result<Option<Restart>> {
+        let policy = restart::policy(host.restart_policy.as_ref())?;
+        if policy == Policy::No {
+            return Ok(None);
+        }
+        let last = if again { self.status_of(container)? } else { None };
+        let (count, waited) = last.map_or((0, 0), |last| (last.restarts.saturating_add(1), last.waited));
+        let command = self.command(&["system", "start-again", &container.id])?;
+        Ok(Some(Restart { policy, count, waited, command }))
+    }
+
+    /// A command of this engine.
+    pub(crate) fn command(&self, words: &[&str]) -> Result<Vec<String>> {
+        let mut command = vec![
             text(&self.programs.bulkhead)?,
             "--root".into(),
             text(&self.roots.root)?,
             "--state".into(),
             text(&self.roots.state)?,
-            "rm".into(),
-            "--volumes".into(),
-            container.id.clone(),
-        ])
+        ];
+        command.extend(words.iter().map(|word| (*word).to_owned()));
+        Ok(command)
+    }
+
+    /// What the supervisor executes if a container that removes itself outlives the client that started it.
+    fn finish_command(&self, container: &Container) -> Result<Vec<String>> {
+        self.command(&["rm", "--volumes", &container.id])
     }
 }
 

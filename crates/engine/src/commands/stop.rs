@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use bulkhead_supervisor::protocol::{Reply, Request};
+use bulkhead_supervisor::restart::Policy;
 use bulkhead_sys::signals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::{Doing, Error, Result};
+use crate::spec::restart;
 use crate::store::containers::Container;
 use crate::{Condition, Engine, id};
 
@@ -14,7 +16,8 @@ use crate::{Condition, Engine, id};
 const USUAL_GRACE: i64 = 10;
 
 impl Engine {
-    /// Sends a signal to the first program of a running container.
+    /// Sends a signal to the first program of a running container. One that is meant to end it keeps its restart policy
+    /// from starting it again.
     ///
     /// # Errors
     /// It does not run.
@@ -25,8 +28,18 @@ impl Engine {
                 container.name, container.id
             ))
         };
-        if self.condition(container)?.running().is_none() {
+        let condition = self.condition(container)?;
+        if condition.active().is_none() {
             return Err(not_running());
+        }
+        if signal == 9 || signals::parse(stop_signal(container)) == Some(signal) {
+            self.keep_down(container)?;
+            // No program was there, and now none will be.
+            if let Condition::Restarting(_) = condition
+                && self.condition(container)?.active().is_none()
+            {
+                return Ok(());
+            }
         }
         match self.ask(container, &Request::Signal(signal), &[]) {
             Ok((Reply::Done, _)) => Ok(()),
@@ -34,7 +47,7 @@ impl Engine {
             Ok((Reply::Failed(error), _)) if error.errno == Some(3) => Err(not_running()),
             Ok((Reply::Failed(error), _)) => Err(error.into()),
             Ok((other, _)) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to a signal"))),
-            Err(_) if self.condition(container)?.running().is_none() => Err(not_running()),
+            Err(_) if self.condition(container)?.active().is_none() => Err(not_running()),
             Err(error) => Err(error),
         }
     }
@@ -45,30 +58,64 @@ impl Engine {
     /// # Errors
     /// A signal that is none, or a supervisor that cannot be reached.
     pub fn stop(&self, container: &Container, signal: Option<&str>, grace: Option<i64>) -> Result<()> {
-        let Condition::Running(_) = self.condition(container)? else { return Ok(()) };
-        let word = signal.or(container.config.stop_signal.as_deref()).unwrap_or("SIGTERM");
+        let word = signal.unwrap_or(stop_signal(container));
         let number = signals::parse(word).ok_or_else(|| Error::Invalid(format!("Invalid signal: {word}")))?;
         let grace = grace.or(container.config.stop_timeout).unwrap_or(USUAL_GRACE);
+        let mut stopped = false;
+        // Once, but for a container that is being started again by its restart policy in this moment.
+        for _ in 0..100 {
+            if self.condition(container)?.active().is_none() {
+                if stopped {
+                    self.tell_of(container, "stop", []);
+                }
+                return Ok(());
+            }
+            self.stop_once(container, number, grace)?;
+            stopped = true;
+        }
+        Err(Error::Conflict(format!("container {} is started again whenever it is stopped", container.name)))
+    }
+
+    fn stop_once(&self, container: &Container, number: i32, grace: i64) -> Result<()> {
+        let stopping = self.ask_to_end(container, number, grace)?;
+        self.end_stopping(container, stopping)
+    }
+
+    /// Asks a container to end as it wants to be asked, and does not wait.
+    pub(crate) fn begin_to_stop(&self, container: &Container) -> Result<Stopping> {
+        let word = stop_signal(container);
+        let number = signals::parse(word).ok_or_else(|| Error::Invalid(format!("Invalid signal: {word}")))?;
+        self.ask_to_end(container, number, container.config.stop_timeout.unwrap_or(USUAL_GRACE))
+    }
+
+    fn ask_to_end(&self, container: &Container, number: i32, grace: i64) -> Result<Stopping> {
         let connection = match self.connect(container) {
             Ok(connection) => connection,
             // It has ended between the look and the call.
-            Err(_) if self.condition(container)?.running().is_none() => return Ok(()),
+            Err(_) if self.condition(container)?.active().is_none() => return Ok(Stopping::Ended),
             Err(error) => return Err(error),
         };
         connection
             .send(&Request::Wait, &[])
             .doing(|| format!("wait for container {}", id::short(&container.id)))?;
+        self.keep_down(container)?;
         if grace != 0 {
             match self.kill(container, number) {
                 Ok(()) | Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
-            // A time beyond what the clock can count is for ever, as a negative one.
-            let until =
-                u64::try_from(grace).ok().and_then(|s| Instant::now().checked_add(Duration::from_secs(s)));
-            if ended_by(&connection, until)? {
-                return Ok(());
-            }
+        }
+        // A time beyond what the clock can count is for ever, as a negative one.
+        let until =
+            u64::try_from(grace).ok().and_then(|s| Instant::now().checked_add(Duration::from_secs(s)));
+        Ok(Stopping::Asked(connection, until))
+    }
+
+    /// Waits until it has ended, and ends it when its time is over.
+    pub(crate) fn end_stopping(&self, container: &Container, stopping: Stopping) -> Result<()> {
+        let Stopping::Asked(connection, until) = stopping else { return Ok(()) };
+        if ended_by(&connection, until)? {
+            return Ok(());
         }
         match self.kill(container, 9) {
             Ok(()) | Err(Error::Conflict(_)) => {}
@@ -76,6 +123,33 @@ impl Engine {
         }
         ended_by(&connection, None).map(drop)
     }
+
+    /// Tells the supervisor that the restart policy does not hold for this end. A supervisor of an older version does
+    /// not know of such policies, and its container has none.
+    fn keep_down(&self, container: &Container) -> Result<()> {
+        let host = container.config.host_config.as_ref();
+        if restart::policy(host.and_then(|host| host.restart_policy.as_ref()))? == Policy::No {
+            return Ok(());
+        }
+        match self.ask(container, &Request::StayDown, &[]) {
+            Ok(_) => Ok(()),
+            Err(_) if self.condition(container)?.active().is_none() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A container that is being stopped.
+pub(crate) enum Stopping {
+    /// It has ended by itself.
+    Ended,
+    /// It was asked to end: the connection tells when it has, and then its time is over.
+    Asked(bulkhead_supervisor::client::Connection, Option<Instant>),
+}
+
+/// What asks the container to end.
+fn stop_signal(container: &Container) -> &str {
+    container.config.stop_signal.as_deref().unwrap_or("SIGTERM")
 }
 
 /// Whether the supervisor has told of the end before the time is over.

@@ -18,6 +18,8 @@ impl Engine {
             return Err(Error::Invalid("refusing to create a tag with a digest reference".into()));
         }
         host_image::refuse_name(&reference)?;
-        self.store.write(|transaction| images::tag(transaction, &reference, &image.id))
+        self.store.write(|transaction| images::tag(transaction, &reference, &image.id))?;
+        self.tell("image", "tag", &image.id, [("name", reference.familiar())]);
+        Ok(())
     }
 }

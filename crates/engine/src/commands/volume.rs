@@ -29,7 +29,11 @@ impl Engine {
             anonymous,
             first_id,
         };
+        let new = volumes::find(self.store.read(), &name)?.is_none();
         self.store.write(|transaction| volumes::insert(transaction, &volume))?;
+        if new {
+            self.tell("volume", "create", &name, [("driver", "local".into())]);
+        }
         let volume = self.volume(&name)?;
         make_volume(&self.roots.volume(&name), (volume.first_id, volume.first_id))?;
         Ok(self.shown(volume))
@@ -118,6 +122,7 @@ impl Engine {
                 other => other.doing(|| format!("move {} aside", folder.display())),
             }
         })?;
+        self.tell("volume", "destroy", name, [("driver", "local".into())]);
         // What cannot be deleted now is in the trash, where the next command finds it.
         let _ = std::fs::remove_dir_all(&aside);
         Ok(())

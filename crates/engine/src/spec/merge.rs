@@ -45,6 +45,10 @@ pub fn merge(request: &mut ContainerCreateBody, image: &ContainerConfig) -> Resu
     ports
         .extend(image.exposed_ports.keys().filter(|port| !ports.contains(port)).cloned().collect::<Vec<_>>());
     request.exposed_ports = Some(ports);
+    if request.shell.as_ref().is_none_or(Vec::is_empty) {
+        request.shell = image.shell.clone();
+    }
+    super::health::merge(request, image)?;
     if command(request).is_empty() {
         return Err(Error::Invalid("no command specified: the image has none either".into()));
     }

@@ -10,17 +10,20 @@
 //! | [`mounts`] | those, /proc, /sys, /dev, `--tmpfs`, `--shm-size`: into mounts |
 //! | [`security`] | `--cap-add`, `--privileged`, `--security-opt`, `--device`, masked paths |
 //! | [`resources`] | `--memory`, `--cpus`, `--pids-limit` … |
+//! | [`restart`], [`health`] | `--restart`; `--health-cmd` and its like |
 //! | [`process`] | the command, its variables, user, limits, terminal |
 //!
 //! Everything that cannot be held is refused here, before anything is made.
 
 pub mod binds;
+pub mod health;
 pub mod merge;
 pub mod mount_ids;
 pub mod mounts;
 pub mod namespaces;
 pub mod process;
 pub mod resources;
+pub mod restart;
 pub mod security;
 
 use std::cell::OnceCell;
@@ -108,6 +111,8 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
     let mut warnings = Vec::new();
     let host = container.config.host_config.clone().unwrap_or_default();
     refuse_what_is_not_there(&host)?;
+    restart::check(&host)?;
+    health::check(&container.config)?;
     let namespaces = namespaces::plan(container, &host, &around.joined)?;
     let mut security = security::plan(&host)?;
     security::gather_devices(&host, &mut security)?;
@@ -211,13 +216,6 @@ fn refuse_what_is_not_there(host: &HostConfig) -> Result<()> {
         ("a size limit for the writable layer", host.storage_opt.as_ref().is_some_and(|map| !map.is_empty())),
         ("real-time scheduling", host.cpu_realtime_runtime.unwrap_or(0) != 0),
         ("another runtime", host.runtime.as_deref().is_some_and(|name| !matches!(name, "" | "bulkhead"))),
-        (
-            "a restart policy",
-            host.restart_policy.as_ref().is_some_and(|policy| {
-                use bollard_stubs::models::RestartPolicyNameEnum as Name;
-                !matches!(policy.name, None | Some(Name::EMPTY | Name::NO))
-            }),
-        ),
     ];
     match refused.iter().find(|(_, asked)| *asked) {
         Some((what, _)) => Err(Error::Invalid(format!("this version of bulkhead does not support {what}"))),
