@@ -73,7 +73,8 @@ fn cgroups(root: &Path, folder: &Path, found: &mut Vec<String>) {
         }
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
         let top = folder == root;
-        if !(top && (name == V2_LEAF || ENGINES_CGROUPS.contains(&name.as_str()))) {
+        let supervisors = name == "supervisors" && folder == root.join(ENGINES_CGROUPS[0]);
+        if !(supervisors || top && (name == V2_LEAF || ENGINES_CGROUPS.contains(&name.as_str()))) {
             found.push(format!("cgroup {}", path.display()));
         }
         cgroups(root, &path, found);

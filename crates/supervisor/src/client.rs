@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use bulkhead_isolation::cgroups::supervisors::birthplace;
 use bulkhead_sys::channel;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
@@ -31,15 +32,24 @@ impl Connection {
     pub fn start_supervisor(program: &Path) -> io::Result<Connection> {
         let (ours, theirs) = channel::pair()?;
         let executable = sealed_executable(program)?;
-        let null = || -> io::Result<Stdio> { Ok(Stdio::null()) };
+        // Where that is not allowed, it is born in our own group, as everywhere on version 1.
+        if let Ok(Some(group)) = birthplace() {
+            let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+            let args = [c"bulkhead-supervisor".to_owned(), c"--supervise".to_owned()];
+            let (group, executable) = (group.as_fd(), executable.as_fd());
+            if bulkhead_sys::process::spawn_in(group, executable, &args, theirs.as_fd(), null.as_fd()).is_ok()
+            {
+                return Ok(Connection { socket: ours });
+            }
+        }
         // The child is not waited for here: it ends long after us, or the caller is told by its connection.
         let child = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()))
             .arg("--supervise")
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(theirs))
-            .stdout(null()?)
-            .stderr(null()?)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()?;
         drop(child);
         Ok(Connection { socket: ours })

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use bulkhead_isolation::birth::Born;
+use bulkhead_isolation::cgroups::supervisors;
 use bulkhead_isolation::namespaces::Namespaces;
 use bulkhead_isolation::seccomp::Program;
 use bulkhead_isolation::trace::Trace;
@@ -57,6 +58,8 @@ fn stand_alone() -> io::Result<OwnedFd> {
     // Root needs no groups beyond its own, and what it does for a container must not be done with those of a login.
     rustix::thread::set_thread_groups(&[])?;
     rustix::process::setsid()?;
+    // Where that is not allowed, it stays in its starter's.
+    let _ = supervisors::enter();
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::thread::set_name(c"bulkhead-superv")?;
     Ok(first)

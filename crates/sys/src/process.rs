@@ -101,6 +101,46 @@ fn fork() -> io::Result<Cloned> {
     Ok(Cloned::Parent { pid, pidfd })
 }
 
+/// Starts the executable `program` in a cgroup v2 group, with `input` as its standard input, `output` as its other two
+/// standard streams, no variables, and `/` as its working directory. As posix_spawn(3) does, but that cannot say the
+/// group. The new process is the caller's child.
+///
+/// # Errors
+/// The kernel's. What goes wrong after the clone ends the child with 127.
+pub fn spawn_in(
+    cgroup: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+    args: &[CString],
+    input: BorrowedFd<'_>,
+    output: BorrowedFd<'_>,
+) -> io::Result<()> {
+    // All that needs memory is made before: other threads' locks stay locked in the child for ever.
+    let argv: Vec<*const libc::c_char> = args.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect();
+    let envp: [*const libc::c_char; 1] = [ptr::null()];
+    match clone3(&CloneArgs { cgroup: Some(cgroup), ..CloneArgs::default() })? {
+        Cloned::Parent { .. } => Ok(()),
+        Cloned::Child => {
+            // SAFETY: the descriptors, strings and arrays live in this copy of the caller's memory; dup2, chdir and
+            // execveat are async-signal-safe, and nothing else runs here.
+            unsafe {
+                libc::dup2(input.as_raw_fd(), 0);
+                libc::dup2(output.as_raw_fd(), 1);
+                libc::dup2(output.as_raw_fd(), 2);
+                libc::chdir(c"/".as_ptr());
+                libc::syscall(
+                    libc::SYS_execveat,
+                    program.as_raw_fd(),
+                    c"".as_ptr(),
+                    argv.as_ptr(),
+                    envp.as_ptr(),
+                    libc::AT_EMPTY_PATH,
+                );
+            }
+            exit_now(127)
+        }
+    }
+}
+
 /// Does `work` with the rights over files that this user and group have, without those that root's capabilities give
 /// (setfsuid(2)): for a look at what somebody else arranged.
 pub fn with_files_of<T>(uid: u32, gid: u32, work: impl FnOnce() -> T) -> T {

@@ -28,6 +28,7 @@ mod restart_policy;
 mod seccomp;
 mod signals;
 mod stdio;
+mod supervisor;
 mod top;
 mod volume;
 

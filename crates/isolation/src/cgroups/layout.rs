@@ -90,9 +90,26 @@ impl Layout {
     }
 }
 
+/// Where systemd's own hierarchy of version 1 is mounted, which has no controllers.
+pub(super) fn named_systemd() -> Result<Option<PathBuf>> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").step(STEP, || "read /proc/self/mountinfo")?;
+    Ok(parse_systemd(&text))
+}
+
+fn parse_systemd(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, source) = line.split_once(" - ")?;
+        let mut source = source.split(' ');
+        let is_v1 = source.next() == Some("cgroup");
+        let options = source.nth(1).unwrap_or("");
+        let is_named = options.split(',').any(|option| option == "name=systemd");
+        if is_v1 && is_named { mount.split(' ').nth(4).map(PathBuf::from) } else { None }
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Layout;
+    use super::{Layout, parse_systemd};
 
     #[test]
     fn pure_version_2_version_1_and_hybrid_are_told_apart() {
@@ -104,6 +121,8 @@ mod tests {
         let Some(Layout::V1(hierarchies)) = Layout::parse(hybrid) else { panic!("not version 1") };
         assert_eq!(hierarchies.len(), 1);
         assert_eq!(hierarchies[0].controllers, ["cpu", "cpuacct"]);
+        assert_eq!(parse_systemd(hybrid), Some("/sys/fs/cgroup/systemd".into()));
+        assert_eq!(parse_systemd(v2), None);
         assert_eq!(Layout::parse("1 0 0:1 / / rw - ext4 /dev/sda rw\n"), None);
     }
 }

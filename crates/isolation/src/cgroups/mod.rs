@@ -6,6 +6,7 @@
 //! | [`layout`] | which hierarchies this machine has, and where |
 //! | [`resources`] | the limits, in the OCI specification's words |
 //! | [`v1`], [`v2`] | how each version writes them, freezes, kills and counts |
+//! | [`supervisors`] | the group of the supervisors |
 //! | [`devices`] | device rules, and the program that decides them on version 2 |
 //!
 //! A process enters its group at the cost of nothing (v2: CLONE_INTO_CGROUP) or almost nothing (v1: the child
@@ -15,6 +16,7 @@
 pub mod devices;
 pub mod layout;
 pub mod resources;
+pub mod supervisors;
 mod v1;
 mod v2;
 

@@ -52,7 +52,8 @@ pub(super) fn create(hierarchies: &[Hierarchy], cgroup: &Cgroup) -> Result<(Vec<
     Ok((groups, warnings))
 }
 
-fn make(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
+/// Makes the group in one hierarchy, which may exist, ready to take processes.
+pub(super) fn make_folder(hierarchy: &Hierarchy, path: &str) -> Result<PathBuf> {
     let folder_path = below(&hierarchy.mount, path);
     let mode = Mode::from_raw_mode(0o755);
     match mkdirat(CWD, &folder_path, mode) {
@@ -79,6 +80,11 @@ fn make(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
             inherit_cpusets(&folder_path)?;
         }
     }
+    Ok(folder_path)
+}
+
+fn make(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
+    let folder_path = make_folder(hierarchy, path)?;
     let tasks = open(folder_path.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .step(STEP, || format!("open {}/tasks", folder_path.display()))?;
     let name = hierarchy.controllers.join(",");

@@ -31,21 +31,25 @@ impl Group {
 }
 
 pub(super) fn create(mount: &Path, cgroup: &Cgroup) -> Result<(Group, Vec<String>)> {
-    let path = below(mount, &cgroup.path);
-    let mode = Mode::from_raw_mode(0o755);
-    if !passes_all_down(path.parent().unwrap_or(mount)) {
-        make_parents(mount, &cgroup.path)?;
-    }
-    match mkdirat(CWD, &path, mode) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error).step(STEP, || format!("make the control group {}", path.display())),
-    }
+    let path = make(mount, &cgroup.path)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = openat(super::clone(&path)?, ".", flags, Mode::empty())
         .step(STEP, || format!("open the control group {}", path.display()))?;
     let group = Group { folder, path };
     let warnings = limit(&group, &cgroup.resources)?;
     Ok((group, warnings))
+}
+
+/// Makes the group, which may exist, and those above it.
+pub(super) fn make(mount: &Path, group: &str) -> Result<PathBuf> {
+    let path = below(mount, group);
+    if !passes_all_down(path.parent().unwrap_or(mount)) {
+        make_parents(mount, group)?;
+    }
+    match mkdirat(CWD, &path, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(path),
+        Err(error) => Err(error).step(STEP, || format!("make the control group {}", path.display())),
+    }
 }
 
 /// Lets a container's root manage groups below its own (cgroup-v2.rst, Delegation).
