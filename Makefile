@@ -24,6 +24,7 @@ unit-test: ## the tests of each crate
 	scripts/test.sh --workspace --exclude bulkhead-tests
 
 e2e-test: ## the tests of the built executables, each on a host of its own; needs `build`
+	scripts/build.sh --fail-points
 	scripts/test.sh -p bulkhead-tests
 
 images: ## the images that tests and demo use, made once from Debian's packages into target/test-images

@@ -49,10 +49,30 @@ impl Host {
     #[track_caller]
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::with_executables(name, &executables())
+    }
+
+    /// The same with the executables of another build than the usual, such as `debug`.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[track_caller]
+    #[must_use]
+    pub fn of_build(name: &str, build: &str) -> Self {
+        let bin = built().join(build);
+        assert!(
+            bin.join("bulkhead").is_file(),
+            "{} has no executables: run `make build` first",
+            bin.display()
+        );
+        Self::with_executables(name, &bin)
+    }
+
+    #[track_caller]
+    fn with_executables(name: &str, bin: &Path) -> Self {
         static SWEPT: Once = Once::new();
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         assert!(rustix::process::geteuid().is_root(), "end-to-end tests make namespaces and so need root");
-        let bin = executables();
         let images = images::folder();
         let hierarchies = Hierarchy::all().unwrap();
         SWEPT.call_once(|| cgroups::sweep(&hierarchies, PREFIX));

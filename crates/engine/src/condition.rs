@@ -136,6 +136,7 @@ impl Engine {
                 Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
             }
         }
+        bulkhead_sys::fail::point("bury: group gone");
         let waited = status.state == State::Restarting;
         let boot = boot_id().doing(|| "read this boot's ID")?;
         status.state = State::Exited;
@@ -151,6 +152,7 @@ impl Engine {
             status.error = why.into();
         }
         status.write(&folder).doing(|| format!("write the status of container {}", container.name))?;
+        bulkhead_sys::fail::point("bury: status written");
         self.forget_run(container);
         if status.supervisor.boot == boot {
             if !waited {

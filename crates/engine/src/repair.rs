@@ -6,16 +6,21 @@
 //! | a container to be removed at its end, never started | its maker is dead | it is removed |
 //! | a container to be removed at its end, which has ended | its status says so | it is removed |
 //! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
-//! | folders of removed containers | they are in the trash folder, or have no record | they are deleted |
+//! | folders of removed containers and volumes | they are in the trash folder, or have no record | they are deleted |
+//! | control groups of removed containers | their folder of this boot has no record | they are removed |
 //! | ID ranges of removed containers | they are marked | they are freed, once no file or process is left |
 //! | copies of layers for removed containers | no record needs them | they are deleted, see [`shifted`](crate::shifted) |
 //! | half-loaded layers | the image store knows | see [`bulkhead_image::Store::clean`] |
 
+use bulkhead_isolation::cgroups;
 use bulkhead_supervisor::status::ProcessId;
 
 use crate::error::{Error, Result};
-use crate::store::containers;
-use crate::{Condition, Engine};
+use crate::store::{containers, volumes};
+use crate::{Condition, Connection, Engine, id};
+
+/// The file, in a container's folder of this boot, that says where its control group is, if that is not the usual place.
+pub(crate) const GROUP: &str = "cgroup";
 
 impl Engine {
     /// Repairs. Each thing is tried by itself: one that fails is met again by the next command.
@@ -64,6 +69,35 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// The same for volumes: a volume's record is made before its folder, and goes before it.
+    pub(crate) fn remove_orphaned_volumes(&self) -> Result<()> {
+        let Ok(entries) = std::fs::read_dir(self.roots.root.join("volumes")) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let known = name.to_str().map(|name| volumes::find(self.store.read(), name)).transpose()?;
+            if let Some(None) = known {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the control groups of containers that were removed while their supervisors, which had only that left to do,
+    /// were killed. They are known by the container's folder of this boot, which goes last.
+    pub(crate) fn remove_orphaned_groups(&self) {
+        let Ok(entries) = std::fs::read_dir(self.roots.state.join("containers")) else { return };
+        for entry in entries.flatten() {
+            let (name, folder) = (entry.file_name(), entry.path());
+            let Some(id) = name.to_str().filter(|name| id::is_full(name)) else { continue };
+            // A supervisor that still listens has not come to that yet.
+            if matches!(self.container(id), Err(Error::NotFound { .. })) && Connection::to(&folder).is_err() {
+                let own = std::fs::read_to_string(folder.join(GROUP)).ok();
+                cgroups::clear(&own.unwrap_or_else(|| format!("/bulkhead/{id}")));
+                let _ = std::fs::remove_dir_all(&folder);
+            }
+        }
     }
 
     /// Deletes the folders of removed containers.

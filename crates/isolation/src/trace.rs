@@ -31,8 +31,9 @@ impl Trace {
         self.last.is_some()
     }
 
-    /// The step that ends now.
+    /// The step that ends now, which is a fail point too.
     pub fn lap(&mut self, step: &str) {
+        bulkhead_sys::fail::point(step);
         if let Some(last) = &mut self.last {
             let now = Instant::now();
             let micros = u64::try_from(now.duration_since(*last).as_micros()).unwrap_or(u64::MAX);

@@ -46,6 +46,7 @@ impl Connection {
         let child = Command::new(format!("/proc/self/fd/{}", executable.as_raw_fd()))
             .arg("--supervise")
             .env_clear()
+            .envs(bulkhead_sys::fail::environment())
             .current_dir("/")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())

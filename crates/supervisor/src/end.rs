@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bulkhead_isolation::cgroups;
 use bulkhead_isolation::namespaces::pid::PidNamespace;
+use bulkhead_sys::fail;
 use bulkhead_sys::pidfd::Ended;
 use rustix::event::Timespec;
 
@@ -35,6 +36,7 @@ impl Life {
                 self.status.error = error.message;
             }
         }
+        fail::point("end: seen");
         for source in std::mem::take(&mut self.sources) {
             if let Err(error) = source.drain(&mut self.log, &mut self.attachments) {
                 self.status.error = format!("cannot keep the log: {error}");
@@ -58,6 +60,7 @@ impl Life {
             None => self.status.state = State::Exited,
         }
         self.write_status();
+        fail::point("end: status written");
         if self.status.oom_killed {
             self.tell("oom", []);
         }
@@ -66,7 +69,9 @@ impl Life {
         if self.due.is_none() {
             self.let_go();
         }
+        fail::point("end: lock given back");
         self.tell_the_end();
+        fail::point("end: told");
         for attachment in &mut self.attachments {
             attachment.end();
         }
@@ -81,6 +86,7 @@ impl Life {
         if self.due.take().is_some() {
             self.status.state = State::Exited;
             self.write_status();
+            fail::point("again: given up");
             self.let_go();
             self.tell_the_end();
         } else if !self.ended {
@@ -114,10 +120,12 @@ impl Life {
     /// nobody else will; or nothing.
     pub(crate) fn last_command(&mut self) -> Option<Vec<String>> {
         if self.due.is_some() {
+            fail::point("again: due");
             // The socket and the lock go when that begins. Whoever asks in between asks again.
             return self.restart.take().map(|restart| restart.command);
         }
         self.answer_the_last();
+        fail::point("end: all answered");
         self.clean_up();
         let owner_is_here = self.clients.iter().any(|client| client.number == 0);
         self.finish.take().filter(|_| !owner_is_here)
@@ -141,8 +149,11 @@ impl Life {
     /// What goes after everybody has their answer: the group and the socket.
     fn clean_up(&mut self) {
         let _ = rustix::fs::unlink(format!("{}/{SOCKET}", self.run_folder));
-        let _ = rustix::fs::rmdir(&*self.run_folder);
+        fail::point("end: socket gone");
         remove_group(&self.cgroup_path);
+        fail::point("end: group gone");
+        // Last: by this folder a group is found that nobody else knows any more.
+        let _ = std::fs::remove_dir_all(&self.run_folder);
     }
 }
 

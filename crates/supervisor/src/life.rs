@@ -92,7 +92,11 @@ fn finish_by(command: Option<Vec<String>>) -> ExitCode {
     let Some((program, args)) = command.as_ref().and_then(|words| words.split_first()) else {
         return ExitCode::SUCCESS;
     };
-    let failed = std::process::Command::new(program).args(args).env_clear().exec();
+    let failed = std::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(bulkhead_sys::fail::environment())
+        .exec();
     ExitCode::from(if failed.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
 }
 

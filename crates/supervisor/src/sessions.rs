@@ -58,6 +58,7 @@ impl Sessions {
         };
         let mut trace = Trace::new(exec.trace);
         let mut running = enter(container, process, streams, &mut trace)?;
+        bulkhead_sys::fail::point("exec: program runs");
         let (pid, mut terminal) = (running.pid, running.terminal.take());
         let unread = if exec.detached { terminal.take() } else { None };
         let kept =

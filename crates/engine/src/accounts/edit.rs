@@ -37,6 +37,7 @@ impl Etc {
         let mut prepared = Vec::new();
         for change in changes {
             prepared.push(replace::prepare(&self.folder().join(change.file), &change.after)?);
+            bulkhead_sys::fail::point("accounts: new file written");
         }
         for (done, new) in prepared.into_iter().enumerate() {
             if let Err(error) = new.put() {
@@ -45,6 +46,7 @@ impl Etc {
                 let done = changes.get(..=done).unwrap_or(changes);
                 return Err(self.put_back(done, error));
             }
+            bulkhead_sys::fail::point("accounts: file replaced");
         }
         Ok(())
     }

@@ -102,6 +102,7 @@ impl Engine {
     /// # Errors
     /// Why it could not be started.
     pub fn start_again(&mut self, container: &Container) -> Result<()> {
+        bulkhead_sys::fail::point("again: begun");
         match self.start(container, Starting { again: true, ..Starting::default() }) {
             Ok(_) => Ok(()),
             Err(error) => {
@@ -130,6 +131,7 @@ impl Engine {
         Command::new(program)
             .args(args)
             .env_clear()
+            .envs(bulkhead_sys::fail::environment())
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

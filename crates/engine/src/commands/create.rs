@@ -98,13 +98,16 @@ impl Engine {
             users: decided.provisional(),
         };
         warnings.extend(self.check_plan(&container)?);
+        bulkhead_sys::fail::point("create: checked");
         self.record(&mut container, name, &wanted, &decided, &mapping, &mut warnings)?;
+        bulkhead_sys::fail::point("create: recorded");
         let warned = self.warn_of_foreign_volumes(&container.users, &wanted, &mapping, &mut warnings);
         if let Err(error) = warned.and_then(|()| self.furnish(&container, &wanted)) {
             // All that it took is given back. The first error is the one to tell.
             let _ = self.remove_locked(&container, true, None);
             return Err(error);
         }
+        bulkhead_sys::fail::point("create: furnished");
         self.tell_of(&container, "create", []);
         Ok(Created { container, warnings })
     }
@@ -201,6 +204,7 @@ impl Engine {
                         volumes::take(transaction, &volume, &container.id)?;
                     }
                 }
+                bulkhead_sys::fail::point("create: everything taken, not committed");
                 Ok(())
             });
             match done {

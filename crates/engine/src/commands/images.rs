@@ -176,6 +176,7 @@ impl Engine {
             images::delete(transaction, &image.id)?;
             images::unused(transaction, &image.layers)
         })?;
+        bulkhead_sys::fail::point("rmi: record gone");
         for name in &going {
             self.tell("image", "untag", &image.id, [("name", name.familiar())]);
         }
@@ -188,6 +189,7 @@ impl Engine {
                 store.remove_layer(&layer)?;
                 done.push(Removed::Deleted(layer.to_string()));
             }
+            bulkhead_sys::fail::point("rmi: layers gone");
             store.remove_blob(&image.id.parse()?)?;
         }
         Ok(done)

@@ -26,6 +26,8 @@ impl Engine {
     pub fn list(&mut self, all: bool) -> Result<Vec<ContainerSummary>> {
         self.repair()?;
         self.remove_orphaned_folders()?;
+        self.remove_orphaned_volumes()?;
+        self.remove_orphaned_groups();
         let mut found = Vec::new();
         let mut image_names = HashMap::new();
         for container in containers::all(self.store.read())? {

@@ -20,11 +20,13 @@ impl Engine {
         let store = self.image_store()?;
         store.clean()?;
         let mut loaded = store.load(archive, progress)?;
+        bulkhead_sys::fail::point("load: stored");
         for image in &mut loaded {
             // An archive cannot take the built-in image's name; the image itself is welcome.
             image.references.retain(|reference| host_image::refuse_name(reference).is_ok());
         }
         self.adopt(&loaded)?;
+        bulkhead_sys::fail::point("load: recorded");
         self.tell_of_images("load", &loaded);
         Ok(loaded)
     }
@@ -45,8 +47,10 @@ impl Engine {
         let store = self.image_store()?;
         store.clean()?;
         let mut loaded = store.import(tar, options)?;
+        bulkhead_sys::fail::point("import: stored");
         loaded.references.extend(reference);
         self.adopt(std::slice::from_ref(&loaded))?;
+        bulkhead_sys::fail::point("import: recorded");
         self.tell_of_images("import", std::slice::from_ref(&loaded));
         Ok(loaded)
     }

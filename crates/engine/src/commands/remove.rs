@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 
 use bulkhead_isolation::cgroups;
-use bulkhead_supervisor::status::State;
+use bulkhead_supervisor::status::{ProcessId, State};
 
 use crate::Engine;
 use crate::error::{Doing, Error, Result};
@@ -56,7 +56,12 @@ impl Engine {
         with_volumes: bool,
         lock: Option<OwnedFd>,
     ) -> Result<()> {
-        self.forget_run(container);
+        bulkhead_sys::fail::point("remove: locked");
+        let supervisor = self.status_of(container).ok().flatten().map(|status| status.supervisor);
+        let supervisor_lives = supervisor.as_ref().is_some_and(ProcessId::lives);
+        if !supervisor_lives {
+            self.forget_run(container);
+        }
         // What `run --rm` made goes in any case: its files go first, and then one transaction does all the rest.
         let goes_anyway = container.auto_remove && container.creator.is_some();
         let files_first = if goes_anyway { Some(self.delete_files(container)?) } else { None };
@@ -78,15 +83,22 @@ impl Engine {
             }
             Ok(gone)
         })?;
+        bulkhead_sys::fail::point("remove: record gone");
         self.tell_of(container, "destroy", []);
         let files = match files_first {
             Some(files) => files,
             None => self.delete_files(container)?,
         };
+        bulkhead_sys::fail::point("remove: files gone");
         drop(lock);
         for volume in gone {
             let path = self.roots.volume(&volume);
             let _ = std::fs::remove_dir_all(path.parent().unwrap_or(&path));
+        }
+        bulkhead_sys::fail::point("remove: volumes gone");
+        if !supervisor_lives {
+            // It removes its group last, and was killed before that, or never got to know of its own end.
+            cgroups::clear(&self.cgroup_of(container));
         }
         // Nor can these be lost: each command that repairs looks for them.
         let _ = self.drop_copies(&container.users);
@@ -112,6 +124,7 @@ impl Engine {
             }
             other => other,
         };
+        bulkhead_sys::fail::point("remove: folder moved aside");
         match moved {
             // Somebody else may have moved it, and not deleted it yet.
             Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -33,9 +33,12 @@ impl Engine {
         let runs = self.condition(container)?.active().is_some();
         if runs {
             withdraw(&self.roots.name_link(&container.name), &self.roots.running(&container.id));
+            bulkhead_sys::fail::point("rename: link gone");
             self.call(container, name)?;
         }
+        bulkhead_sys::fail::point("rename: supervisor told");
         let renamed = self.store.write(|transaction| containers::rename(transaction, &container.id, name));
+        bulkhead_sys::fail::point("rename: recorded");
         let now = if renamed.is_ok() { name } else { &container.name };
         if runs {
             if renamed.is_err() {

@@ -71,6 +71,7 @@ impl Engine {
         }
         self.let_the_last_supervisor_go(container)?;
         // Who made the container may have been killed before its folders were complete.
+        bulkhead_sys::fail::point("start: locked");
         let wanted = binds::read(&container.config)?;
         self.furnish(container, &wanted)?;
         trace.lap("supervisor spawned, container locked");
@@ -99,6 +100,10 @@ impl Engine {
         handles.push(lock);
         let run_folder = self.roots.running(&container.id);
         crate::store::make_folder(&run_folder)?;
+        if !plan.cgroup.path.starts_with("/bulkhead/") {
+            let file = run_folder.join(crate::repair::GROUP);
+            std::fs::write(&file, &plan.cgroup.path).doing(|| format!("write {}", file.display()))?;
+        }
         let start = Start {
             identity: Identity {
                 id: container.id.clone(),
@@ -121,6 +126,7 @@ impl Engine {
             finish: container.auto_remove.then(|| self.finish_command(container)).transpose()?,
             trace: starting.trace,
         };
+        bulkhead_sys::fail::point("start: folder of this boot made");
         let perhaps =
             spec::leaves(&host, &wanted)? == spec::Leaves::Perhaps && container.users != Users::Host;
         if perhaps && !id_ranges::is_unsure(self.store.read(), &container.id)? {
@@ -128,6 +134,7 @@ impl Engine {
         }
         trace.lap("plan");
         let answer = bring_to_life(&connection, start, &handles, &starting.streams);
+        bulkhead_sys::fail::point("start: answered");
         if perhaps {
             match &answer {
                 Ok((_, _, true)) => {

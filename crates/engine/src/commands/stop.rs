@@ -66,6 +66,7 @@ impl Engine {
         for _ in 0..100 {
             if self.condition(container)?.active().is_none() {
                 if stopped {
+                    bulkhead_sys::fail::point("stop: ended");
                     self.tell_of(container, "stop", []);
                 }
                 return Ok(());
@@ -98,13 +99,16 @@ impl Engine {
         connection
             .send(&Request::Wait, &[])
             .doing(|| format!("wait for container {}", id::short(&container.id)))?;
+        bulkhead_sys::fail::point("stop: supervisor reached");
         self.keep_down(container)?;
+        bulkhead_sys::fail::point("stop: policy told");
         if grace != 0 {
             match self.kill(container, number) {
                 Ok(()) | Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
         }
+        bulkhead_sys::fail::point("stop: asked");
         // A time beyond what the clock can count is for ever, as a negative one.
         let until =
             u64::try_from(grace).ok().and_then(|s| Instant::now().checked_add(Duration::from_secs(s)));

@@ -34,6 +34,7 @@ impl Engine {
         if new {
             self.tell("volume", "create", &name, [("driver", "local".into())]);
         }
+        bulkhead_sys::fail::point("volume create: recorded");
         let volume = self.volume(&name)?;
         make_volume(&self.roots.volume(&name), (volume.first_id, volume.first_id))?;
         Ok(self.shown(volume))
@@ -118,10 +119,13 @@ impl Engine {
                 )));
             }
             match std::fs::rename(&folder, &aside) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                other => other.doing(|| format!("move {} aside", folder.display())),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => other.doing(|| format!("move {} aside", folder.display()))?,
             }
+            bulkhead_sys::fail::point("volume rm: moved aside, not committed");
+            Ok(())
         })?;
+        bulkhead_sys::fail::point("volume rm: record gone");
         self.tell("volume", "destroy", name, [("driver", "local".into())]);
         // What cannot be deleted now is in the trash, where the next command finds it.
         let _ = std::fs::remove_dir_all(&aside);

@@ -100,7 +100,10 @@ impl Pool {
             }
             let link = folder.join(name.to_string());
             match std::os::unix::fs::symlink(root, &link) {
-                Ok(()) => return Ok(Some(block)),
+                Ok(()) => {
+                    bulkhead_sys::fail::point("ranges: block taken");
+                    return Ok(Some(block));
+                }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(error).doing(|| format!("take a block of IDs: make {}", link.display()));
@@ -125,6 +128,7 @@ impl Pool {
 /// Records a block in subuid(5) and subgid(5), so that other tools keep off it.
 pub(crate) fn record(etc: &Etc, block: Block) -> Result<()> {
     etc.ensure_system_user(POOL_USER)?;
+    bulkhead_sys::fail::point("ranges: user made");
     etc.record(POOL_USER, Range { first: block.first, count: block.end - block.first })
 }
 

@@ -1,0 +1,177 @@
+//! How each fail point is met: what is done before, the command that dies there (or makes somebody die), and what must work
+//! afterwards.
+
+use crate::points::Point;
+
+/// A way to some points.
+pub(crate) struct Scenario {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The beginnings of the points' names, or the names of the files that have them.
+    points: &'static [&'static str],
+    /// Makes what it needs.
+    pub(crate) before: &'static str,
+    /// The commands that meet the points.
+    pub(crate) script: &'static str,
+    /// The same once more, by somebody who takes what is there as it is.
+    pub(crate) again: &'static str,
+}
+
+impl Scenario {
+    /// Whether it comes by that point.
+    pub(crate) fn meets(&self, point: &Point) -> bool {
+        self.points.iter().any(|by| point.name.starts_with(by) || point.file.ends_with(by))
+    }
+}
+
+const RUN_AGAIN: &str = "bulkhead rm -f c1 >/dev/null; bulkhead run -d --name c1 -v v1:/data busybox sleep 1000 >/dev/null; bulkhead exec c1 true";
+
+/// All.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "first create",
+        points: &["ranges: ", "accounts: "],
+        // As if it were the first of this machine.
+        before: "rm -rf /var/lib/bulkhead-id-blocks; sed -i /bulkhead-auto/d /etc/subuid /etc/subgid /etc/passwd /etc/group /etc/shadow
+            python3 - <<'END'
+import sqlite3
+store = sqlite3.connect('/var/lib/bulkhead/bulkhead.db')
+store.execute(\"DELETE FROM settings WHERE key = 'id blocks'\")
+store.commit()
+END",
+        script: "bulkhead create --name c1 busybox true",
+        again: "bulkhead rm -f c1 >/dev/null; bulkhead create --name c1 busybox true >/dev/null; grep -q bulkhead-auto /etc/subuid",
+    },
+    Scenario {
+        name: "create",
+        points: &["create: "],
+        before: "",
+        script: "bulkhead create --name c1 -v v1:/data busybox sleep 1000",
+        again: RUN_AGAIN,
+    },
+    Scenario {
+        name: "run",
+        points: &["start: ", "isolation/src/birth.rs", "isolation/src/child.rs", "commands/start.rs", "supervisor/src/start.rs"],
+        before: "",
+        script: "bulkhead --trace-timing run -d --name c1 -v v1:/data busybox sleep 1000",
+        again: RUN_AGAIN,
+    },
+    Scenario {
+        name: "start",
+        points: &["start: ", "isolation/src/birth.rs", "isolation/src/child.rs", "commands/start.rs", "supervisor/src/start.rs"],
+        before: "bulkhead run --name c1 -v v1:/data busybox sh -c 'echo kept >> /kept; test $(wc -l < /kept) = 1 || sleep 1000'",
+        script: "bulkhead --trace-timing start c1",
+        // What it wrote is there, whoever died; it is started by whoever comes next.
+        again: "bulkhead start c1 >/dev/null; bulkhead exec c1 grep -q kept /kept",
+    },
+    Scenario {
+        name: "exec",
+        points: &["isolation/src/enter.rs", "exec: "],
+        before: "bulkhead run -d --name c1 busybox sleep 1000 >/dev/null
+            bulkhead rm -f c2 >/dev/null 2>&1 || true",
+        // The supervisor dies, which got its variables at the start.
+        script: "bulkhead run -d --name c2 busybox sleep 1000; bulkhead exec c2 true",
+        again: "bulkhead exec c1 true; bulkhead start c2 >/dev/null; bulkhead exec c2 true",
+    },
+    Scenario {
+        name: "rename",
+        points: &["rename: "],
+        before: "bulkhead run -d --name c1 busybox sleep 1000 >/dev/null",
+        script: "bulkhead rename c1 c2",
+        again: "name=$(bulkhead ps --format '{{.Names}}'); bulkhead exec $name true
+            bulkhead rename $name c3; bulkhead exec c3 true; bulkhead exec $name true 2>/dev/null && exit 1; true",
+    },
+    Scenario {
+        name: "stop",
+        points: &["stop: supervisor reached", "stop: policy told", "stop: asked", "stop: ended"],
+        before: "bulkhead run -d --name c1 --restart always busybox sh -c 'trap exit TERM; while :; do sleep 0.01; done' >/dev/null",
+        script: "bulkhead stop c1",
+        again: "bulkhead stop c1 >/dev/null; test $(bulkhead inspect -f '{{.State.Status}}' c1) = exited
+            bulkhead start c1 >/dev/null; bulkhead exec c1 true",
+    },
+    Scenario {
+        name: "end",
+        points: &["end: "],
+        before: "",
+        script: "bulkhead run --name c1 busybox sh -c 'echo said; exit 3'",
+        again: "bulkhead logs c1 | grep -q said; bulkhead start c1 >/dev/null; bulkhead wait c1 | grep -q 3",
+    },
+    Scenario {
+        name: "end of a policy",
+        points: &["end: seen", "end: status written", "end: told", "again: due", "again: begun"],
+        before: "",
+        script: "bulkhead run -d --name c1 --restart on-failure:2 busybox false
+            for i in $(seq 500); do test -s /run/died && break; sleep 0.01; done",
+        again: "for i in $(seq 500); do bulkhead inspect -f '{{.State.Status}}' c1 | grep -q exited && break; sleep 0.01; done
+            bulkhead inspect -f '{{.State.Status}}' c1 | grep -q exited",
+    },
+    Scenario {
+        name: "given up",
+        points: &["again: given up"],
+        before: "",
+        script: "bulkhead run -d --name c1 --restart always busybox false
+            for i in $(seq 500); do bulkhead ps | grep -q Restarting && break; sleep 0.01; done
+            bulkhead stop c1",
+        again: "bulkhead stop c1 >/dev/null; bulkhead inspect -f '{{.State.Status}}' c1 | grep -q exited",
+    },
+    Scenario {
+        name: "bury",
+        points: &["bury: "],
+        before: "bulkhead run -d --name c1 busybox sleep 1000 >/dev/null
+            kill -9 $(sed 's/.*\"supervisor\":{\"pid\":\\([0-9]*\\).*/\\1/' /var/lib/bulkhead/containers/*/status.json)
+            sleep 0.05",
+        script: "bulkhead ps -a",
+        again: "bulkhead inspect -f '{{.State.Status}} {{.State.ExitCode}}' c1 | grep -q 'exited 137'
+            bulkhead start c1 >/dev/null; bulkhead exec c1 true",
+    },
+    Scenario {
+        name: "rm",
+        points: &["remove: "],
+        before: "bulkhead run -d --name c1 -v /data busybox sleep 1000 >/dev/null",
+        script: "bulkhead rm -f -v c1",
+        again: "bulkhead rm -f -v c1 >/dev/null 2>&1; bulkhead run -d --name c1 busybox sleep 1000 >/dev/null",
+    },
+    Scenario {
+        name: "run --rm",
+        points: &["remove: ", "end: "],
+        before: "",
+        script: "bulkhead run --rm --name c1 -v /data busybox true",
+        again: "bulkhead run --rm --name c1 -v /data busybox true; bulkhead ps -aq | grep . && exit 1; true",
+    },
+    Scenario {
+        name: "volume create",
+        points: &["volume create: "],
+        before: "",
+        script: "bulkhead volume create v1",
+        again: "bulkhead volume create v1; bulkhead run --rm -v v1:/v busybox touch /v/file",
+    },
+    Scenario {
+        name: "volume rm",
+        points: &["volume rm: "],
+        before: "bulkhead volume create v1; bulkhead run --rm -v v1:/v busybox touch /v/file",
+        script: "bulkhead volume rm v1",
+        // Gone, or there with what was in it, and then it can be removed; one of that name made later is empty.
+        again: "bulkhead volume rm -f v1; bulkhead run --rm -v v1:/v busybox sh -c 'test -z \"$(ls /v)\"'",
+    },
+    Scenario {
+        name: "load",
+        points: &["load: "],
+        before: "bulkhead rmi busybox >/dev/null",
+        script: "bulkhead load -q -i /run/host/images/busybox.*.tar",
+        again: "bulkhead load -q -i /run/host/images/busybox.*.tar; bulkhead run --rm busybox true",
+    },
+    Scenario {
+        name: "import",
+        points: &["import: "],
+        before: "",
+        script: "tar -cf - -C / etc/hostname | bulkhead import - made:1",
+        again: "tar -cf - -C / etc/hostname | bulkhead import - made:1; bulkhead rmi made:1; bulkhead images -q made | grep . && exit 1; true",
+    },
+    Scenario {
+        name: "rmi",
+        points: &["rmi: "],
+        before: "",
+        script: "bulkhead rmi busybox",
+        again: "bulkhead load -q -i /run/host/images/busybox.*.tar; bulkhead run --rm busybox true",
+    },
+];
