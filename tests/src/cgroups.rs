@@ -103,6 +103,19 @@ impl Hierarchy {
     }
 }
 
+/// Thaws a folder and all below it, where it is of the version 1 hierarchy that freezes.
+pub(crate) fn thaw(folder: &Path) {
+    let state = folder.join("freezer.state");
+    if state.exists() {
+        let _ = fs::write(state, "THAWED");
+    }
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            thaw(&entry.path());
+        }
+    }
+}
+
 fn remove_tree(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -233,6 +233,10 @@ impl Host {
                 std::thread::park();
             }
         }
+        // A process that is frozen on version 1 cannot end, and its namespace would wait for it for ever.
+        for hierarchy in &self.hierarchies {
+            cgroups::thaw(&hierarchy.folder(&self.name));
+        }
         drop(self.helper.stdin.take());
         let _ = self.helper.wait();
         for hierarchy in &self.hierarchies {
