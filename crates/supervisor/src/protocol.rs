@@ -11,6 +11,7 @@ use bulkhead_network::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Identity;
+use crate::log_config::LogConfig;
 use crate::status::Status;
 
 /// A client's message.
@@ -64,8 +65,8 @@ pub struct Start {
     pub folder: String,
     /// Where its socket is: the container's folder of this boot.
     pub run_folder: String,
-    /// The log file's path; `None` keeps no log.
-    pub log: Option<String>,
+    /// How its output is kept.
+    pub log: LogConfig,
     /// Whether the program has an input at all.
     pub open_stdin: bool,
     /// Whether the program's input ends with that of the first client attached to it.

@@ -14,6 +14,7 @@
 //! | [`seccomp`] | seccomp(2) with a compiled filter |
 //! | [`keyring`] | a session keyring of one's own |
 //! | [`memory`] | giving freed heap back, and how much is free |
+//! | [`clock`] | the machine's time zone |
 //! | [`channel`] | messages with file descriptors over a SOCK_SEQPACKET socket |
 //!
 //! Nothing here knows what a container is.
@@ -21,6 +22,7 @@
 
 pub mod bpf;
 pub mod channel;
+pub mod clock;
 pub mod keyring;
 pub mod memory;
 pub mod mount;

@@ -10,11 +10,13 @@
 //! | [`mounts`] | those, /proc, /sys, /dev, `--tmpfs`, `--shm-size`: into mounts |
 //! | [`security`] | `--cap-add`, `--privileged`, `--security-opt`, `--device`, masked paths |
 //! | [`resources`] | `--memory`, `--cpus`, `--pids-limit` … |
+//! | [`log`] | `--log-driver`, `--log-opt` |
 //! | [`process`] | the command, its variables, user, limits, terminal |
 //!
 //! Everything that cannot be held is refused here, before anything is made.
 
 pub mod binds;
+pub mod log;
 pub mod merge;
 pub mod mount_ids;
 pub mod mounts;
