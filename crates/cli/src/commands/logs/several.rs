@@ -115,6 +115,10 @@ pub(super) fn show(all: Vec<(String, Reader, Option<Follower>)>, view: &mut View
         loop {
             for source in &mut sources {
                 source.fill(view)?;
+                let last = source.next.is_none() && source.over;
+                if last && source.end(&mut printer).is_err() {
+                    return Ok(0);
+                }
             }
             let earliest = sources.iter_mut().filter(|source| source.next.is_some());
             let Some(source) = earliest.min_by_key(|source| source.next.as_ref().map(|next| next.at)) else {
