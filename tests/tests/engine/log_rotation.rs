@@ -93,6 +93,24 @@ fn it_is_followed_through_rotation() {
     host.finish();
 }
 
+#[test]
+fn who_is_slower_than_the_log_misses_lines_and_nothing_else() {
+    let host = Host::new("rotation-slow").with_busybox();
+    let script = "until test -e /go; do sleep 0.01; done; seq 300000";
+    let options = ["--log-opt", "max-size=1k", "--log-opt", "max-file=3"];
+    host.run_detached(options.into_iter().chain(["--name", "c1", "busybox", "sh", "-c", script]));
+    let mut followers: Vec<_> = (0..3).map(|_| host.bulkhead(["logs", "-f", "c1"]).start()).collect();
+    host.bulkhead(["exec", "c1", "touch", "/go"]).prints("");
+    for follower in &mut followers {
+        let output = follower.finish();
+        let shown = output.succeeds().stdout();
+        let numbers: Vec<usize> = shown.lines().map(|line| line.parse().unwrap()).collect();
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "in order, and each once");
+        assert_eq!(numbers.last(), Some(&300_000));
+    }
+    host.finish();
+}
+
 /// The supervisor of a running container.
 fn supervisor(host: &Host, name: &str) -> String {
     let pid = host.inspect(name, "{{.State.Pid}}");
