@@ -239,6 +239,22 @@ fn one_that_does_not_keep_up_holds_back_or_loses_as_was_asked() {
     host.finish();
 }
 
+#[test]
+fn an_end_does_not_wait_for_one_that_takes_nothing() {
+    let host = Host::new("drivers-stuck").with_busybox();
+    let mut stuck = host.sh("exec /run/host/test-host listen unix /run/s1 hold").start();
+    stuck.expect("ready");
+    let options = ["--log-driver=syslog", "--log-opt=syslog-address=unix:///run/s1"];
+    host.run_detached(options.into_iter().chain(["--name", "c1", "busybox", "seq", "100000"]));
+    wait::until("it has written", || !host.bulkhead(["logs", "-n1", "c1"]).stdout().is_empty());
+    host.bulkhead(["kill", "c1"]).prints("c1");
+    host.bulkhead(["wait", "c1"]).timeout(20).prints("137");
+    assert!(host.inspect("c1", "{{.State.Error}}").contains("the receiver does not keep up"));
+    stuck.send("go\n");
+    stuck.finish();
+    host.finish();
+}
+
 /// The number at the end of a line.
 fn number(line: &str) -> usize {
     line.trim_end_matches("\\n").rsplit(' ').next().unwrap().parse().unwrap()

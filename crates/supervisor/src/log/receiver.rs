@@ -262,7 +262,11 @@ impl Remote {
         let end = Instant::now() + PARTING;
         while goes_on(self) {
             let left = end.saturating_duration_since(Instant::now());
-            let Some((socket, flags)) = self.watched().filter(|_| !left.is_zero()) else { return };
+            let Some((socket, flags)) = self.watched().filter(|_| !left.is_zero()) else {
+                // Nobody waits for it a second time.
+                self.proven = false;
+                return;
+            };
             let mut wanted = [PollFd::from_borrowed_fd(socket, flags)];
             let left = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos().max(1_000_000)) };
             if poll(&mut wanted, Some(&left)).is_ok_and(|ready| ready > 0) {
