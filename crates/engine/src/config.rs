@@ -1,6 +1,7 @@
 //! /etc/bulkhead/daemon.json: what the machine's administrator decides for all containers, with Docker's keys. There is
 //! no daemon that would have read it at its start: who makes a container reads it then.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -19,6 +20,8 @@ struct File {
     userns_remap: String,
     userns_auto_pool: Option<String>,
     userns_idmap: Idmap,
+    log_driver: String,
+    log_opts: HashMap<String, String>,
 }
 
 /// Whether the engine uses ID-mapped mounts of its own store.
@@ -41,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) pool: Pool,
     /// Whether layers and volumes are seen through ID-mapped mounts.
     pub(crate) idmap: Idmap,
+    /// How output is kept where a container does not say (`--log-driver`).
+    pub(crate) log_driver: Option<String>,
+    /// Options for that.
+    pub(crate) log_opts: HashMap<String, String>,
 }
 
 impl Config {
@@ -74,7 +81,13 @@ impl Config {
             })?,
         };
         let userns_remap = Some(file.userns_remap).filter(|spec| !spec.is_empty());
-        Ok(Config { userns_remap, pool, idmap: file.userns_idmap })
+        Ok(Config {
+            userns_remap,
+            pool,
+            idmap: file.userns_idmap,
+            log_driver: Some(file.log_driver).filter(|driver| !driver.is_empty()),
+            log_opts: file.log_opts,
+        })
     }
 }
 
@@ -92,8 +105,13 @@ mod tests {
         assert_eq!(config.pool, Pool { first: 100_000, last: 900_000 });
         assert_eq!(config.idmap, Idmap::Auto);
         assert_eq!(Config::read(r#"{"userns-idmap": "off"}"#).unwrap().idmap, Idmap::Off);
+        let log = r#"{"log-driver": "local", "log-opts": {"max-size": "5m"}}"#;
+        let log = Config::read(log).unwrap();
+        assert_eq!(log.log_driver.as_deref(), Some("local"));
+        assert_eq!(log.log_opts["max-size"], "5m");
         for bad in [
             "",
+            r#"{"log-opts": {"max-file": 3}}"#,
             "[]",
             r#"{"debug": true}"#,
             r#"{"userns-remap": 5}"#,

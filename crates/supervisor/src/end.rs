@@ -38,12 +38,11 @@ impl Life {
         }
         fail::point("end: seen");
         for source in std::mem::take(&mut self.sources) {
-            if let Err(error) = source.drain(&mut self.log, &mut self.attachments) {
-                self.status.error = format!("cannot keep the log: {error}");
-            }
+            source.drain(&mut self.log, &mut self.attachments);
         }
-        if let Err(error) = self.log.finish() {
-            self.status.error = format!("cannot keep the log: {error}");
+        self.log.finish();
+        if let Some(news) = self.log.news() {
+            self.status.error = news;
         }
         self.status.first = None;
         self.status.exit_code = end.code();

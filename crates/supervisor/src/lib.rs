@@ -17,13 +17,14 @@
 //! | `requests` | what clients ask meanwhile |
 //! | `attachments`, `output`, `input` | who sees the container's output and feeds its input |
 //! | `later`, `sessions` | later programs (exec): what they begin with; those that run |
-//! | `log` | the log file |
+//! | [`log_config`], `log` | how its output is kept; keeping it |
 //! | `init` | the same executable as PID 1 of a container (`--init`) |
 
 pub mod client;
 pub mod events;
 pub mod health;
 pub mod identity;
+pub mod log_config;
 pub mod protocol;
 pub mod restart;
 pub mod status;

@@ -187,7 +187,10 @@ impl Life {
         for client in &self.clients {
             want(client.socket.as_fd(), PollFlags::IN, Event::Message(client.number));
         }
-        if !self.attachments.iter().any(Attachment::holds_back) {
+        if let Some((socket, flags)) = self.log.watched() {
+            want(socket, flags, Event::Log);
+        }
+        if !self.log.holds_back() && !self.attachments.iter().any(Attachment::holds_back) {
             for (index, source) in self.sources.iter().enumerate() {
                 want(source.fd.as_fd(), PollFlags::IN, Event::Output(index));
             }
@@ -231,11 +234,14 @@ impl Life {
             Event::Message(number) => self.hear(number),
             Event::Output(index) => {
                 let Some(source) = self.sources.get(index) else { return };
-                match source.pump(&mut self.log, &mut self.attachments) {
-                    Ok(true) => {}
-                    Ok(false) => self.close_source(index),
-                    Err(error) => self.status.error = format!("cannot keep the log: {error}"),
+                if !source.pump(&mut self.log, &mut self.attachments) {
+                    self.close_source(index);
                 }
+                self.hear_of_the_log();
+            }
+            Event::Log => {
+                self.log.ready();
+                self.hear_of_the_log();
             }
             Event::Input(index) => {
                 if let Some(attachment) = self.attachments.get_mut(index) {
@@ -269,6 +275,15 @@ impl Life {
                     session.unread = None;
                 }
             }
+        }
+    }
+
+    /// What is lost of the log is for whoever inspects the container to see while it runs.
+    fn hear_of_the_log(&mut self) {
+        if let Some(news) = self.log.news() {
+            self.status.error = news;
+            // The disk may be full, which is why the log is short of something: the end writes it again.
+            self.write_status();
         }
     }
 
@@ -321,6 +336,7 @@ pub(crate) enum Event {
     Connection,
     Message(u64),
     Output(usize),
+    Log,
     Input(usize),
     Room(usize, Stream),
     InputRoom,

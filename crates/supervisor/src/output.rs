@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::attachments::Attachment;
@@ -22,38 +24,35 @@ impl Source {
     }
 
     /// Reads once and passes on what came. `false`: there will be no more.
-    pub(crate) fn pump(&self, log: &mut Log, attachments: &mut [Attachment]) -> io::Result<bool> {
-        let mut buffer = [0u8; 16 * 1024];
-        let length = match rustix::io::read(&self.fd, &mut buffer) {
-            Ok(length) => length,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
-            // A terminal whose last user has closed it (pty(7)).
-            Err(Errno::IO) => 0,
-            Err(error) => return Err(error.into()),
-        };
-        let bytes = buffer.get(..length).unwrap_or_default();
-        if bytes.is_empty() {
-            return Ok(false);
+    pub(crate) fn pump(&self, log: &mut Log, attachments: &mut [Attachment]) -> bool {
+        // Not zeroed, so that few bytes touch little memory.
+        let mut bytes = Vec::with_capacity(log.appetite());
+        match rustix::io::read(&self.fd, spare_capacity(&mut bytes)) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(Errno::AGAIN | Errno::INTR) => return true,
+            // A terminal whose last user has closed it (pty(7)); nothing else can come from a pipe.
+            Err(_) => return false,
         }
         for attachment in attachments {
-            attachment.push(self.stream, bytes);
+            attachment.push(self.stream, &bytes);
         }
-        log.add(self.stream, bytes)?;
-        Ok(true)
+        log.add(self.stream, &bytes);
+        true
     }
 
     /// Passes on all that is there already: what a pipe or a terminal can hold, and no more, since a process elsewhere
     /// that was given the pipe may go on writing.
-    pub(crate) fn drain(&self, log: &mut Log, attachments: &mut [Attachment]) -> io::Result<()> {
-        for _ in 0..128 {
-            let ready = {
-                let mut wanted = [rustix::event::PollFd::new(&self.fd, rustix::event::PollFlags::IN)];
-                rustix::event::poll(&mut wanted, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 }))? > 0
-            };
-            if !ready || !self.pump(log, attachments)? {
+    pub(crate) fn drain(&self, log: &mut Log, attachments: &mut [Attachment]) {
+        let mut left = 2 * 1024 * 1024usize;
+        while left > 0 {
+            let mut wanted = [PollFd::new(&self.fd, PollFlags::IN)];
+            let ready = poll(&mut wanted, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+            if !matches!(ready, Ok(1..)) || !self.pump(log, attachments) {
                 break;
             }
+            log.make_room();
+            left = left.saturating_sub(log.appetite());
         }
-        Ok(())
     }
 }

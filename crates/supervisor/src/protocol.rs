@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::Check;
 use crate::identity::Identity;
+use crate::log_config::LogConfig;
 use crate::restart::Restart;
 use crate::status::Status;
 
@@ -70,8 +71,8 @@ pub struct Start {
     pub folder: String,
     /// Where its socket is: the container's folder of this boot.
     pub run_folder: String,
-    /// The log file's path; `None` keeps no log.
-    pub log: Option<String>,
+    /// How its output is kept.
+    pub log: LogConfig,
     /// Whether the program has an input at all.
     pub open_stdin: bool,
     /// Whether the program's input ends with that of the first client attached to it.

@@ -45,7 +45,7 @@ impl Life {
         let signals =
             signals::descriptor(&[CHILD_ENDED, TERMINATE, 1, 2, 3]).step(step, || "receive signals")?;
         let listener = listen(&start.run_folder).step(step, || format!("listen in {}", start.run_folder))?;
-        let log = Log::open(start.log.as_deref()).step(step, || "open the container's log")?;
+        let log = Log::open(std::mem::take(&mut start.log))?;
         let (streams, ours) = match start.plan.process.terminal {
             Some(_) => (None, Vec::new()),
             None => pipes(start.open_stdin).map(|(theirs, ours)| (Some(theirs), ours))?,

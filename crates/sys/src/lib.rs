@@ -15,6 +15,7 @@
 //! | [`keyring`] | a session keyring of one's own |
 //! | [`memory`] | giving freed heap back, and how much is free |
 //! | [`fail`] | where tests kill the process |
+//! | [`clock`] | the machine's time zone |
 //! | [`channel`] | messages with file descriptors over a SOCK_SEQPACKET socket |
 //!
 //! Nothing here knows what a container is.
@@ -22,6 +23,7 @@
 
 pub mod bpf;
 pub mod channel;
+pub mod clock;
 pub mod fail;
 pub mod keyring;
 pub mod memory;

@@ -88,3 +88,113 @@ fn long_lines_and_any_bytes() {
     assert_eq!(&bytes[100_000..100_004], b"\na\0b");
     host.finish();
 }
+
+#[test]
+fn details_are_what_the_options_asked_for() {
+    let host = Host::new("logs-details").with_busybox();
+    let options = ["--label=team=a b", "-e", "PORT=80", "--log-opt=labels=team", "--log-opt=env-regex=^PO"];
+    host.run_detached(options.into_iter().chain(["--name", "c1", "busybox", "echo", "words"]));
+    host.run_detached(["--name", "c2", "busybox", "echo", "words"]);
+    host.bulkhead(["wait", "c1", "c2"]).prints("0\n0");
+    host.bulkhead(["logs", "--details", "c1"]).prints("PORT=80,team=a+b words");
+    host.bulkhead(["logs", "--details", "c2"]).prints(" words");
+    let line = host.bulkhead(["logs", "-t", "--details", "c1"]).stdout();
+    assert!(line.ends_with("Z PORT=80,team=a+b words"), "{line}");
+    host.finish();
+}
+
+#[test]
+fn several_are_told_apart_by_their_names() {
+    let host = Host::new("logs-several").with_busybox();
+    host.run_detached(["--name", "c1", "busybox", "sh", "-c", "echo one; echo err >&2; printf begun"]);
+    host.bulkhead(["wait", "c1"]).prints("0");
+    let script = "until test -e /go; do sleep 0.01; done; echo two";
+    host.run_detached(["--name", "other", "--log-driver=local", "busybox", "sh", "-c", script]);
+    let mut logs = host.bulkhead(["logs", "-f", "other", "c1"]).start();
+    logs.expect("c1    | begun\n");
+    host.bulkhead(["exec", "other", "touch", "/go"]).prints("");
+    let output = logs.finish();
+    assert_eq!(output.succeeds().stdout(), "c1    | one\nc1    | begun\nother | two\n");
+    assert_eq!(output.stderr(), "c1    | err\n");
+    host.bulkhead(["logs", "-n1", "c1", "other"]).prints("c1    | begun\nother | two");
+    host.bulkhead(["logs", "c1", "nobody"]).fails(1, "No such container: nobody");
+    let mut terminal = host.pty(["logs", "c1", "other"]);
+    terminal.expect("\x1b[36mc1    | \x1b[0mone");
+    let mut plain = host.pty_of(["env", "NO_COLOR=1", "bulkhead", "logs", "c1", "other"]);
+    plain.expect("c1    | one");
+    host.finish();
+}
+
+#[test]
+fn any_bytes_come_back_however_they_came() {
+    let host = Host::new("logs-any").with_busybox();
+    // Long and short lines, characters of every length, and what is none.
+    let mut state = 7_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 40).unwrap()
+    };
+    let mut bytes = Vec::new();
+    while bytes.len() < 1 << 20 {
+        let unit: &[u8] = [
+            &b"x"[..],
+            "é".as_bytes(),
+            "€".as_bytes(),
+            "😀".as_bytes(),
+            b"\xff",
+            b"\xf0\x9f",
+            b"\0\"\\\r\x1b",
+        ][next() % 7];
+        bytes.extend(unit.repeat(next() % [3, 50, 30_000][next() % 3]));
+        if next() % 3 == 0 {
+            bytes.push(b'\n');
+        }
+    }
+    for driver in ["json-file", "local"] {
+        let run = ["run", "-i", "--name", "c1", "--log-driver", driver, "busybox", "cat"];
+        let output = host.bulkhead(run).stdin(bytes.clone()).run();
+        assert!(output.succeeds().bytes() == bytes);
+        let logs = host.bulkhead(["logs", "c1"]).run();
+        if driver == "local" {
+            assert!(logs.succeeds().bytes() == bytes);
+        } else {
+            assert!(logs.succeeds().stdout() == String::from_utf8_lossy(&bytes));
+        }
+        host.bulkhead(["rm", "c1"]).prints("c1");
+    }
+    host.finish();
+}
+
+#[test]
+fn a_corrupt_line_costs_itself() {
+    let host = Host::new("logs-corrupt").with_busybox();
+    let id = host.run_detached(["--name", "c1", "busybox", "seq", "3"]);
+    host.bulkhead(["wait", "c1"]).prints("0");
+    host.sh(&format!("sed -i '2s/.*/{{\"log\":\"2/' /var/lib/bulkhead/containers/{id}/*-json.log"))
+        .prints("");
+    host.bulkhead(["logs", "c1"]).prints("1\n3");
+    host.bulkhead(["logs", "-n2", "c1"]).prints("1\n3");
+    host.finish();
+}
+
+#[test]
+fn following_ends_when_it_should() {
+    let host = Host::new("logs-ends").with_busybox();
+    host.run_detached(["--name", "c1", "busybox", "sh", "-c", "echo one; sleep 1000"]);
+    // At a moment, though nothing is written any more.
+    let until = host.sh("date -u -d '1 second' +%Y-%m-%dT%H:%M:%S.%NZ").stdout();
+    host.bulkhead(["logs", "-f", "--until", &until, "c1"]).prints("one");
+    // When nobody reads, though nothing is written any more.
+    host.sh("bulkhead logs -f c1 | head -n1").prints("one");
+    // When the supervisor is killed.
+    let mut logs = host.bulkhead(["logs", "-f", "c1"]).start();
+    logs.expect("one\n");
+    let pid = host.inspect("c1", "{{.State.Pid}}");
+    host.sh(&format!("kill -KILL $(awk '{{print $4}}' /proc/{pid}/stat)")).prints("");
+    logs.finish().succeeds();
+    // One that has ended, or never began, is not waited for.
+    host.bulkhead(["logs", "-f", "c1"]).prints("one");
+    host.bulkhead(["create", "--name", "c2", "busybox"]).run().succeeds();
+    host.bulkhead(["logs", "-f", "c2"]).prints("");
+    host.finish();
+}

@@ -17,6 +17,8 @@ mod image_names;
 mod lifecycle;
 mod limits;
 mod listing;
+mod log_drivers;
+mod log_rotation;
 mod logs;
 mod nested;
 mod privileges;

@@ -4,24 +4,59 @@ use bulkhead_tests::{Host, archive};
 
 use crate::sh;
 
-#[test]
-fn a_hundred_megabytes_go_through_unchanged() {
-    let host = Host::new("stdio-big").with_busybox();
-    // Not a pattern that a lost or doubled block would leave as it was.
+/// Not a pattern that a lost or doubled block would leave as it was.
+fn a_hundred_megabytes() -> Vec<u8> {
     let mut state = 1_u64;
-    let bytes: Vec<u8> = std::iter::repeat_with(|| {
+    std::iter::repeat_with(|| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33).to_le_bytes()
     })
     .take((100 << 20) / 8)
     .flatten()
-    .collect();
+    .collect()
+}
+
+#[test]
+fn a_hundred_megabytes_go_through_unchanged() {
+    let host = Host::new("stdio-big").with_busybox();
+    let bytes = a_hundred_megabytes();
     let output =
         host.bulkhead(["run", "--rm", "-i", "busybox", "cat"]).stdin(bytes.clone()).timeout(120).run();
     output.succeeds();
     assert_eq!(output.bytes().len(), bytes.len());
     assert_eq!(archive::digest(output.bytes()), archive::digest(&bytes));
     host.finish_clean();
+}
+
+#[test]
+fn a_hundred_megabytes_go_through_exec_unchanged() {
+    let host = Host::new("stdio-exec").with_busybox();
+    host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
+    let bytes = a_hundred_megabytes();
+    let output = host.bulkhead(["exec", "-i", "c1", "cat"]).stdin(bytes.clone()).timeout(120).run();
+    output.succeeds();
+    assert_eq!(output.bytes().len(), bytes.len());
+    assert_eq!(archive::digest(output.bytes()), archive::digest(&bytes));
+    host.finish();
+}
+
+#[test]
+fn an_input_that_has_ended_ends_nothing_else() {
+    let host = Host::new("stdio-half").with_busybox();
+    host.run_detached(["--name", "c1", "busybox", "sleep", "1000"]);
+    // Much output after the end of the input; and a program that closes its input while much is still to come.
+    let after = "wc -c; head -c 10000000 /dev/zero";
+    let early = "head -c 5; exec <&-; head -c 10000000 /dev/zero";
+    for way in [&["run", "--rm", "-i", "busybox"][..], &["exec", "-i", "c1"]] {
+        for (script, head) in [(after, "3000000\n"), (early, "xxxxx")] {
+            let words = way.iter().copied().chain(["sh", "-c", script]);
+            let output = host.bulkhead(words).stdin("x".repeat(3_000_000)).run();
+            let bytes = output.succeeds().bytes();
+            assert_eq!(bytes.len(), head.len() + 10_000_000, "{way:?} {script}");
+            assert!(bytes.starts_with(head.as_bytes()) && bytes.ends_with(&[0; 1000]));
+        }
+    }
+    host.finish();
 }
 
 #[test]

@@ -60,9 +60,12 @@ pub(crate) struct CreateFlags {
     /// Seconds to wait for it to stop before it is killed [default: 10]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub stop_timeout: Option<i64>,
-    /// Where output is kept: json-file or none
+    /// Where output goes: json-file, local, journald, syslog or none [default: json-file]
     #[arg(long, value_name = "DRIVER")]
     pub log_driver: Option<String>,
+    /// Set an option of the log driver, e.g. max-size=10m
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub log_opt: Vec<String>,
 
     /// Mount a folder of the host or a volume: [SOURCE:]TARGET[:OPTIONS]
     #[arg(short, long, value_name = "VOLUME", help_heading = "Files")]

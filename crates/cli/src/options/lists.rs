@@ -53,6 +53,15 @@ pub(crate) fn variables(given: &[String], files: &[String]) -> Result<Vec<String
     Ok(all)
 }
 
+/// `KEY=VALUE` each; a bare key has an empty value, as with Docker's.
+pub(crate) fn options(given: &[String]) -> HashMap<String, String> {
+    let split = |text: &String| {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        (key.to_owned(), value.to_owned())
+    };
+    given.iter().map(split).collect()
+}
+
 /// The lines of a file that say something.
 fn lines(file: &str) -> Result<Vec<String>, Failure> {
     let text =

@@ -102,10 +102,10 @@ impl CreateFlags {
             group_add: list(&self.group_add),
             annotations: Some(annotations).filter(|map| !map.is_empty()),
             container_id_file: self.cidfile.as_ref().map(|path| path.to_string_lossy().into_owned()),
-            log_config: self
-                .log_driver
-                .clone()
-                .map(|driver| HostConfigLogConfig { typ: Some(driver), ..HostConfigLogConfig::default() }),
+            log_config: Some(HostConfigLogConfig {
+                typ: self.log_driver.clone(),
+                config: Some(lists::options(&self.log_opt)),
+            }),
             binds: list(&self.volume),
             mounts: Some(mounts).filter(|mounts| !mounts.is_empty()),
             tmpfs: Some(lists::tmpfs(&self.tmpfs)).filter(|map| !map.is_empty()),

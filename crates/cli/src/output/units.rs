@@ -3,21 +3,9 @@
 //! Docker shows disk sizes in powers of 1000 and memory in powers of 1024, both with four significant digits, and
 //! reads sizes in powers of 1024 whatever the spelling (`1kb` is 1024).
 
-use crate::template::sprintf;
+pub use bulkhead_engine::units::{SizeError, from_human_size, ram_in_bytes};
 
-/// A size that cannot be read, in Docker's words.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SizeError {
-    /// No number, or a negative one.
-    #[error("invalid size: '{0}'")]
-    Size(String),
-    /// What follows the number is no unit.
-    #[error("invalid suffix: '{0}'")]
-    Suffix(String),
-    /// The number is not one.
-    #[error("strconv.ParseFloat: parsing \"{0}\": invalid syntax")]
-    Number(String),
-}
+use crate::template::sprintf;
 
 /// A number of bytes in powers of 1000: `4.26MB`.
 pub fn human_size(bytes: u64) -> String {
@@ -43,47 +31,6 @@ fn scaled(bytes: u64, base: f64, units: &[&str], digits: usize) -> String {
         unit += 1;
     }
     sprintf(&format!("%.{digits}g%s"), &[size.into(), units.get(unit).copied().unwrap_or_default().into()])
-}
-
-/// The bytes that `text` means: a number, and a unit in powers of 1024 (`b`, `k`, `kb`, `kib`, ... `p`), in any case.
-///
-/// # Errors
-/// [`SizeError`], in the words of Docker's flags.
-pub fn ram_in_bytes(text: &str) -> Result<i64, SizeError> {
-    parse_size(text, 1024.0)
-}
-
-/// As [`ram_in_bytes`], in powers of 1000.
-///
-/// # Errors
-/// [`SizeError`], in the words of Docker's flags.
-pub fn from_human_size(text: &str) -> Result<i64, SizeError> {
-    parse_size(text, 1000.0)
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "a cast from a float saturates")]
-fn parse_size(text: &str, base: f64) -> Result<i64, SizeError> {
-    let invalid = || SizeError::Size(text.to_owned());
-    let last = text.rfind(|c: char| c.is_ascii_digit() || matches!(c, '.' | ' ')).ok_or_else(invalid)?;
-    let (number, suffix) = text.split_at(last + 1);
-    let number = number.strip_suffix(' ').unwrap_or(number);
-    // Rust reads `inf` and `nan` too, but those have no digit, dot or space to end with.
-    let size: f64 = number.parse().map_err(|_| SizeError::Number(number.to_owned()))?;
-    if size < 0.0 || !size.is_finite() {
-        return Err(invalid());
-    }
-    let lower = suffix.to_ascii_lowercase();
-    let bad = || SizeError::Suffix(suffix.to_owned());
-    let power = match lower.strip_suffix("ib").or(lower.strip_suffix('b')).unwrap_or(&lower) {
-        "" if lower != "ib" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        "p" => 5,
-        _ => return Err(bad()),
-    };
-    Ok((size * base.powi(power)) as i64)
 }
 
 #[cfg(test)]

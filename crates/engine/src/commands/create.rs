@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bollard_stubs::models::{ContainerCreateBody, HostConfig};
 use bulkhead_supervisor::status::ProcessId;
 
+use crate::config::Config;
 use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Source, Wanted};
@@ -80,6 +81,7 @@ impl Engine {
         let mapping = self.id_mapping_for(&image.id, &decided.provisional(), &wanted)?;
         mapping.check_image(&image.id, &wanted)?;
         binds::settle(&mut host, &wanted);
+        spec::log::settle(&mut host, &Config::load()?)?;
         request.volumes = None;
         request.host_config = Some(host);
         let mut container = Container {
@@ -138,6 +140,7 @@ impl Engine {
                 self.container(name)?;
             }
         }
+        spec::log::plan(container, &self.roots)?;
         let around = spec::Surroundings::stand_in(&self.roots, self.init(), &container.id);
         spec::plan(container, &around).map(|(_, warnings)| warnings)
     }

@@ -37,7 +37,7 @@ impl Engine {
             server_version: Some(env!("CARGO_PKG_VERSION").into()),
             driver: Some("overlay2".into()),
             driver_status: Some(self.storage()?),
-            logging_driver: Some("json-file".into()),
+            logging_driver: Some(Config::load()?.log_driver.unwrap_or_else(|| "json-file".into())),
             cgroup_version: Layout::detect().ok().map(|layout| match layout.version() {
                 "2" => SystemInfoCgroupVersionEnum::_2,
                 _ => SystemInfoCgroupVersionEnum::_1,

@@ -15,6 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::error::Result;
 use crate::roots::Roots;
 use crate::spec::binds::{self, Source};
+use crate::spec::log;
 use crate::spec::merge::command;
 use crate::spec::mount_ids::Ids;
 use crate::store::containers::Container;
@@ -46,7 +47,7 @@ impl Engine {
             resolv_conf_path: path("resolv.conf"),
             hostname_path: path("hostname"),
             hosts_path: path("hosts"),
-            log_path: path(&format!("{}-json.log", container.id)),
+            log_path: Some(log::shown_path(container, &self.roots)),
             name: Some(format!("/{}", container.name)),
             restart_count: condition.status().map(|status| i64::from(status.restarts)).or(Some(0)),
             driver: Some("overlay2".into()),

@@ -116,7 +116,7 @@ impl Engine {
             endpoints,
             folder: text(&self.roots.container(&container.id))?,
             run_folder: text(&run_folder)?,
-            log: self.log_path(container, &host)?,
+            log: spec::log::prepare(container, &self.roots)?,
             open_stdin: container.config.open_stdin.unwrap_or(false),
             stdin_once: container.config.stdin_once.unwrap_or(false),
             attach: starting.attach,
@@ -314,25 +314,6 @@ impl Engine {
             warnings.push(format!("the container cannot reach other hosts: {why}"));
         }
         Ok(vec![Endpoint::on(&bridge, &container.id, address)])
-    }
-
-    fn log_path(&self, container: &Container, host: &HostConfig) -> Result<Option<String>> {
-        let config = host.log_config.clone().unwrap_or_default();
-        match config.typ.as_deref() {
-            None | Some("" | "json-file") => {
-                if config.config.as_ref().is_some_and(|options| !options.is_empty()) {
-                    return Err(Error::Invalid(
-                        "this version of bulkhead does not support log options".into(),
-                    ));
-                }
-                text(&self.roots.container(&container.id).join(format!("{}-json.log", container.id)))
-                    .map(Some)
-            }
-            Some("none") => Ok(None),
-            Some(other) => Err(Error::Invalid(format!(
-                "this version of bulkhead does not support the log driver {other}"
-            ))),
-        }
     }
 
     /// How the container will be started again.

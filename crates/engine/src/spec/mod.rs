@@ -11,12 +11,14 @@
 //! | [`security`] | `--cap-add`, `--privileged`, `--security-opt`, `--device`, masked paths |
 //! | [`resources`] | `--memory`, `--cpus`, `--pids-limit` … |
 //! | [`restart`], [`health`] | `--restart`; `--health-cmd` and its like |
+//! | [`log`] | `--log-driver`, `--log-opt` |
 //! | [`process`] | the command, its variables, user, limits, terminal |
 //!
 //! Everything that cannot be held is refused here, before anything is made.
 
 pub mod binds;
 pub mod health;
+pub mod log;
 pub mod merge;
 pub mod mount_ids;
 pub mod mounts;

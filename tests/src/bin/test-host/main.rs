@@ -9,10 +9,11 @@
 //! - `test-host peek SECONDS PATH`: an attack, run inside a container: whether PATH shows in the root of any process;
 //! - `test-host tmpfile FOLDER NAME`, `test-host setxattr PATH NAME HEX`: attacks that no shell command makes, run
 //!   inside a container;
+//! - `test-host listen KIND ADDRESS [hold]`: a receiver of log lines, on the host;
 //! - `test-host look`: lists what is left over, on the host where it is run;
 //! - `test-host images`: makes the test images that are missing, and prints where they are.
 //!
-//! It has one thread, which unshare(2) of a mount namespace and setns(2) ask for.
+//! It has one thread until `listen` needs another, which unshare(2) of a mount namespace and setns(2) ask for.
 
 // Whoever started it reads its last words on stderr.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -20,6 +21,7 @@
 mod attack;
 mod enter;
 mod init;
+mod listen;
 mod measure;
 mod peek;
 mod up;
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         ("setxattr", [path, name, hex]) => attack::setxattr(path, name, hex),
         ("lend", [socket, folder]) => attack::lend(socket, folder),
         ("borrow", [socket, name]) => attack::borrow(socket, name),
+        ("listen", [kind, address]) => listen::listen(kind, address, false),
+        ("listen", [kind, address, hold]) if *hold == "hold" => listen::listen(kind, address, true),
         ("down", [name]) => up::down(name),
         ("look", []) => {
             for line in bulkhead_tests::leftovers::look() {
