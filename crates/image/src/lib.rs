@@ -37,12 +37,14 @@
 //! [`Store::verify_layer`] tells whether a layer on disk still is what its digest says.
 #![forbid(unsafe_code)]
 
+pub mod changes;
 mod compression;
 mod config;
 mod digest;
 mod error;
 mod import;
 mod load;
+pub mod pack;
 mod reference;
 mod shift;
 mod store;

@@ -16,7 +16,7 @@
 //! **Directories** get their mode, owner and times at the very end, so that read-only ones can be filled, and filling
 //! them doesn't change their times.
 
-mod attributes;
+pub(crate) mod attributes;
 mod deferred;
 mod entries;
 mod limits;

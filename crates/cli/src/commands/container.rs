@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::{
-    Done, attach, create, exec, inspect, kill, logs, pause, ps, rename, restart, rm, run, start, stop, top,
-    wait,
+    Done, attach, create, diff, exec, export, inspect, kill, logs, pause, ps, rename, restart, rm, run,
+    start, stop, top, wait,
 };
 use crate::Context;
 use crate::failure::Failure;
@@ -24,8 +24,12 @@ enum Subcommand {
     Attach(attach::Attach),
     /// Make a container without starting it
     Create(Box<create::Create>),
+    /// Show what a container changed in its files
+    Diff(diff::Diff),
     /// Run another program in a running container
     Exec(exec::Exec),
+    /// Write a container's root file system to a tar
+    Export(export::Export),
     /// Show everything about containers
     Inspect(inspect::Inspect),
     /// Send a signal to containers
@@ -72,7 +76,9 @@ impl Container {
         match self.command {
             Subcommand::Attach(command) => command.run(context),
             Subcommand::Create(command) => command.run(context),
+            Subcommand::Diff(command) => command.run(context),
             Subcommand::Exec(command) => command.run(context),
+            Subcommand::Export(command) => command.run(context),
             Subcommand::Inspect(command) => command.of_containers().run(context),
             Subcommand::Kill(command) => command.run(context),
             Subcommand::Logs(command) => command.run(context),

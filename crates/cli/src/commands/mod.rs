@@ -3,7 +3,9 @@
 mod attach;
 mod container;
 mod create;
+mod diff;
 mod exec;
+mod export;
 mod image;
 mod images;
 mod import;
@@ -46,8 +48,12 @@ pub enum Command {
     Container(Box<container::Container>),
     /// Make a container without starting it
     Create(Box<create::Create>),
+    /// Show what a container changed in its files
+    Diff(diff::Diff),
     /// Run another program in a running container
     Exec(exec::Exec),
+    /// Write a container's root file system to a tar
+    Export(export::Export),
     /// Manage images
     Image(image::Image),
     /// List images
@@ -107,7 +113,9 @@ impl Command {
             Command::Attach(command) => command.run(context),
             Command::Container(command) => command.run(context),
             Command::Create(command) => command.run(context),
+            Command::Diff(command) => command.run(context),
             Command::Exec(command) => command.run(context),
+            Command::Export(command) => command.run(context),
             Command::Image(command) => command.run(context),
             Command::Images(command) => command.run(context),
             Command::Import(command) => command.run(context),

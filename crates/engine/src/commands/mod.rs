@@ -2,7 +2,9 @@
 
 pub mod attach;
 pub mod create;
+pub mod diff;
 pub mod exec;
+pub mod export;
 pub mod images;
 pub mod info;
 pub mod inspect;

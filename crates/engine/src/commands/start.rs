@@ -353,7 +353,7 @@ fn bring_to_life(
 }
 
 /// A namespace of a running container's first program.
-fn open_namespace(container: &Container, status: &Status, kind: &str) -> Result<OwnedFd> {
+pub(crate) fn open_namespace(container: &Container, status: &Status, kind: &str) -> Result<OwnedFd> {
     let gone = || Error::Conflict(format!("container {} has just ended", container.name));
     let first = status.first.as_ref().ok_or_else(gone)?;
     let namespace = File::open(format!("/proc/{}/ns/{kind}", first.pid))
