@@ -22,6 +22,7 @@ use crate::shift::Ids;
 use crate::tar::{Entry, Kind, TarWriter};
 
 pub use contents::Descriptors;
+pub use walk::is_kernel_s;
 
 /// The ID of whom nobody knows (/proc/sys/kernel/overflowuid).
 const NOBODY: u32 = 65_534;

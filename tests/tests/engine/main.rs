@@ -4,6 +4,8 @@
 
 mod attach;
 mod capabilities;
+mod cp;
+mod cp_attacks;
 mod descriptors;
 mod devices;
 mod diff;

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use super::{
-    Done, attach, create, diff, exec, export, inspect, kill, logs, pause, ps, rename, restart, rm, run,
+    Done, attach, cp, create, diff, exec, export, inspect, kill, logs, pause, ps, rename, restart, rm, run,
     start, stop, top, wait,
 };
 use crate::Context;
@@ -22,6 +22,8 @@ pub struct Container {
 enum Subcommand {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Copy files between a container and this machine
+    Cp(cp::Cp),
     /// Make a container without starting it
     Create(Box<create::Create>),
     /// Show what a container changed in its files
@@ -75,6 +77,7 @@ impl Container {
     pub(super) fn run(self, context: &Context) -> Done {
         match self.command {
             Subcommand::Attach(command) => command.run(context),
+            Subcommand::Cp(command) => command.run(context),
             Subcommand::Create(command) => command.run(context),
             Subcommand::Diff(command) => command.run(context),
             Subcommand::Exec(command) => command.run(context),

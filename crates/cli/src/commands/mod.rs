@@ -2,6 +2,7 @@
 
 mod attach;
 mod container;
+mod cp;
 mod create;
 mod diff;
 mod exec;
@@ -46,6 +47,8 @@ pub enum Command {
     Attach(attach::Attach),
     /// Manage containers
     Container(Box<container::Container>),
+    /// Copy files between a container and this machine
+    Cp(cp::Cp),
     /// Make a container without starting it
     Create(Box<create::Create>),
     /// Show what a container changed in its files
@@ -112,6 +115,7 @@ impl Command {
         match self {
             Command::Attach(command) => command.run(context),
             Command::Container(command) => command.run(context),
+            Command::Cp(command) => command.run(context),
             Command::Create(command) => command.run(context),
             Command::Diff(command) => command.run(context),
             Command::Exec(command) => command.run(context),

@@ -1,6 +1,7 @@
 //! What can be done with containers and images: a file per command.
 
 pub mod attach;
+pub mod copy;
 pub mod create;
 pub mod diff;
 pub mod exec;

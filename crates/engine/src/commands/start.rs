@@ -220,7 +220,12 @@ impl Engine {
     }
 
     /// Where the IDs of what is shared stand on disk.
-    fn volumes_of(&self, host: &HostConfig, wanted: &[Wanted], mapping: &IdMapping) -> Result<spec::Volumes> {
+    pub(crate) fn volumes_of(
+        &self,
+        host: &HostConfig,
+        wanted: &[Wanted],
+        mapping: &IdMapping,
+    ) -> Result<spec::Volumes> {
         let unmapped = mapping.no_mapped_volumes().is_some();
         let mut all = spec::Volumes { unmapped, ..spec::Volumes::default() };
         if !spec::shares_files(host, wanted)? {
@@ -238,7 +243,7 @@ impl Engine {
         Ok(all)
     }
 
-    fn mounted_images(
+    pub(crate) fn mounted_images(
         &self,
         wanted: &[Wanted],
         users: &Users,

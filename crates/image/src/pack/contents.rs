@@ -2,7 +2,7 @@
 //! `SEEK_HOLE`).
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, SeekFrom, Stat, openat};
 use rustix::io::Errno;
@@ -29,16 +29,15 @@ impl Descriptors {
         Ok(Descriptors(rustix::fs::open("/proc/self/fd", flags, Mode::empty())?))
     }
 
+    /// By /proc/self/fd, which was opened by this very process.
+    pub fn of(folder: OwnedFd) -> Descriptors {
+        Descriptors(folder)
+    }
+
     /// Opens for reading the regular file that `file` holds.
     pub(crate) fn open_file(&self, file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         Ok(openat(&self.0, file.as_raw_fd().to_string(), flags, Mode::empty())?)
-    }
-}
-
-impl AsFd for Descriptors {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 

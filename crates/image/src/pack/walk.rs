@@ -72,7 +72,12 @@ impl<W: Write> Packer<'_, W> {
                 Err(error) => return Err(error.into()),
             };
             self.node(file.as_fd(), at)?;
-            if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::Directory {
+            let stat = fstat(&file)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                // What the kernel shows of itself is nobody's files.
+                if stat.st_dev != level_here.identity.0 && is_kernel_s(file.as_fd()) {
+                    continue;
+                }
                 folder = openat(&file, ".", FOLDER, Mode::empty())?;
                 levels.push(level(&folder, at.clone())?);
             }
@@ -90,4 +95,27 @@ fn level(folder: &OwnedFd, path: Vec<u8>) -> io::Result<Level> {
 fn identity(folder: &OwnedFd) -> io::Result<(u64, u64)> {
     let stat = fstat(folder)?;
     Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Whether a file is in one of the file systems by which the kernel shows itself (linux/magic.h): they have no end, and a
+/// read may wait there, or do something.
+pub fn is_kernel_s(file: BorrowedFd<'_>) -> bool {
+    let number = rustix::fs::fstatfs(file).ok().and_then(|stat| u64::try_from(stat.f_type).ok());
+    let known = [
+        0x9fa0,      // proc
+        0x6265_6572, // sysfs
+        0x0027_e0eb, // cgroup
+        0x6367_7270, // cgroup2
+        0x1cd1,      // devpts
+        0x1980_0202, // mqueue
+        0x6462_6720, // debugfs
+        0x7472_6163, // tracefs
+        0x7363_6673, // securityfs
+        0x6165_676c, // pstore
+        0xcafe_4a11, // bpf
+        0x6265_6570, // configfs
+        0x6165_7375, // fusectl
+        0x4249_4e4d, // binfmt_misc
+    ];
+    number.is_some_and(|number| known.contains(&number))
 }
