@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 pub mod changes;
+mod commit;
 mod compression;
 mod config;
 mod digest;
@@ -46,11 +47,13 @@ mod import;
 mod load;
 pub mod pack;
 mod reference;
+mod save;
 mod shift;
 mod store;
 mod tar;
 pub mod unpack;
 
+pub use commit::CommitOptions;
 pub use config::{ContainerConfig, Empty, History, ImageConfig, RootFs, apply_changes};
 pub use digest::{Digest, HashingReader, HashingWriter};
 pub use error::ImageError;

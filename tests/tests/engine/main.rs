@@ -4,6 +4,7 @@
 
 mod attach;
 mod capabilities;
+mod commit;
 mod cp;
 mod cp_attacks;
 mod descriptors;
@@ -12,9 +13,11 @@ mod diff;
 mod exec;
 mod export;
 mod groups;
+mod history;
 mod image_archives;
 mod image_config;
 mod image_names;
+mod image_prune;
 mod lifecycle;
 mod limits;
 mod listing;
@@ -25,6 +28,7 @@ mod proc_and_sys;
 mod regressions;
 mod rename;
 mod restart;
+mod save;
 mod seccomp;
 mod signals;
 mod stdio;

@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::{
-    Done, attach, cp, create, diff, exec, export, inspect, kill, logs, pause, ps, rename, restart, rm, run,
-    start, stop, top, wait,
+    Done, attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, ps, rename, restart,
+    rm, run, start, stop, top, wait,
 };
 use crate::Context;
 use crate::failure::Failure;
@@ -22,6 +22,8 @@ pub struct Container {
 enum Subcommand {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Make an image of what a container changed
+    Commit(commit::Commit),
     /// Copy files between a container and this machine
     Cp(cp::Cp),
     /// Make a container without starting it
@@ -77,6 +79,7 @@ impl Container {
     pub(super) fn run(self, context: &Context) -> Done {
         match self.command {
             Subcommand::Attach(command) => command.run(context),
+            Subcommand::Commit(command) => command.run(context),
             Subcommand::Cp(command) => command.run(context),
             Subcommand::Create(command) => command.run(context),
             Subcommand::Diff(command) => command.run(context),

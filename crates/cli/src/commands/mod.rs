@@ -1,12 +1,14 @@
 //! The commands, a file each.
 
 mod attach;
+mod commit;
 mod container;
 mod cp;
 mod create;
 mod diff;
 mod exec;
 mod export;
+mod history;
 mod image;
 mod images;
 mod import;
@@ -23,6 +25,7 @@ mod restart;
 mod rm;
 mod rmi;
 mod run;
+mod save;
 mod start;
 mod stop;
 mod system;
@@ -45,6 +48,8 @@ type Done = Result<u8, Failure>;
 pub enum Command {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Make an image of what a container changed
+    Commit(commit::Commit),
     /// Manage containers
     Container(Box<container::Container>),
     /// Copy files between a container and this machine
@@ -57,6 +62,8 @@ pub enum Command {
     Exec(exec::Exec),
     /// Write a container's root file system to a tar
     Export(export::Export),
+    /// Show how an image came to be
+    History(history::History),
     /// Manage images
     Image(image::Image),
     /// List images
@@ -89,6 +96,8 @@ pub enum Command {
     Rmi(rmi::Rmi),
     /// Make and start a container
     Run(Box<run::Run>),
+    /// Write images to an archive
+    Save(save::Save),
     /// Start containers that do not run
     Start(start::Start),
     /// Stop containers
@@ -114,12 +123,14 @@ impl Command {
     pub(crate) fn run(self, context: &Context) -> Done {
         match self {
             Command::Attach(command) => command.run(context),
+            Command::Commit(command) => command.run(context),
             Command::Container(command) => command.run(context),
             Command::Cp(command) => command.run(context),
             Command::Create(command) => command.run(context),
             Command::Diff(command) => command.run(context),
             Command::Exec(command) => command.run(context),
             Command::Export(command) => command.run(context),
+            Command::History(command) => command.run(context),
             Command::Image(command) => command.run(context),
             Command::Images(command) => command.run(context),
             Command::Import(command) => command.run(context),
@@ -136,6 +147,7 @@ impl Command {
             Command::Rm(command) => command.run(context),
             Command::Rmi(command) => command.run(context),
             Command::Run(command) => command.run(context),
+            Command::Save(command) => command.run(context),
             Command::Start(command) => command.run(context),
             Command::Stop(command) => command.run(context),
             Command::System(command) => command.run(context),

@@ -49,13 +49,25 @@ impl Engine {
         Ok(loaded)
     }
 
-    fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {
+    /// Records images whose bytes are in the store.
+    pub(crate) fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {
         let now = now_nanoseconds() / 1_000_000_000;
         let store = self.image_store()?;
         let highest = loaded
             .iter()
             .map(|image| store.highest_id(&image.layers))
             .collect::<std::result::Result<Vec<_>, _>>()?;
+        // Who removes images holds it too: what is there now stays until the images are recorded.
+        let _lock = store.lock_layers()?;
+        for image in loaded {
+            let whole = image.layers.iter().all(|layer| store.has_layer(layer));
+            if !whole || store.read_blob(&image.id).is_err() {
+                return Err(Error::Conflict(format!(
+                    "another command removed parts of the image {} while it was being stored: try again",
+                    image.id.short()
+                )));
+            }
+        }
         self.store.write(|transaction| {
             for (image, highest) in loaded.iter().zip(&highest) {
                 images::insert(transaction, image, highest, now)?;

@@ -1,11 +1,13 @@
 //! What can be done with containers and images: a file per command.
 
 pub mod attach;
+pub mod commit;
 pub mod copy;
 pub mod create;
 pub mod diff;
 pub mod exec;
 pub mod export;
+pub mod history;
 pub mod images;
 pub mod info;
 pub mod inspect;
@@ -18,6 +20,7 @@ pub mod pause;
 pub mod prune;
 pub mod remove;
 pub mod rename;
+pub mod save;
 pub mod start;
 pub mod stop;
 pub mod tag;
