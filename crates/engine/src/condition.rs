@@ -106,14 +106,7 @@ impl Engine {
         if status.state == State::Exited {
             return Ok(Condition::Exited(status));
         }
-        let group = self.cgroup_of(container);
-        cgroups::kill_all(&group)?;
-        for _ in 0..200 {
-            match cgroups::remove(&group) {
-                Ok(()) => break,
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
-            }
-        }
+        self.end_group(container)?;
         status.state = State::Exited;
         status.first = None;
         status.exit_code = 137;
@@ -122,6 +115,19 @@ impl Engine {
         status.write(&folder).doing(|| format!("write the status of container {}", container.name))?;
         self.forget_run(container);
         Ok(Condition::Exited(status))
+    }
+
+    /// Ends what is left in the group of a container whose supervisor is dead, and removes it.
+    pub(crate) fn end_group(&self, container: &Container) -> Result<()> {
+        let group = self.cgroup_of(container);
+        cgroups::kill_all(&group)?;
+        for _ in 0..200 {
+            match cgroups::remove(&group) {
+                Ok(()) => break,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
+            }
+        }
+        Ok(())
     }
 
     /// Removes what its supervisor left of this boot, while nobody else can have its name: its record is there.

@@ -37,7 +37,11 @@ impl Engine {
                 continue;
             }
             match self.lock(&container) {
-                Ok(Some(lock)) => drop(self.remove_locked(&container, true, Some(lock))),
+                Ok(Some(lock)) => {
+                    // Its supervisor may have been killed in the middle of the birth. What stays is met again.
+                    let _ = self.end_group(&container);
+                    drop(self.remove_locked(&container, true, Some(lock)));
+                }
                 // Somebody else is at it.
                 Ok(None) => {}
                 // Its folder has gone already.

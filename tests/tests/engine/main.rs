@@ -5,6 +5,7 @@
 mod attach;
 mod capabilities;
 mod commit;
+mod copy_up;
 mod cp;
 mod cp_attacks;
 mod descriptors;

@@ -213,6 +213,7 @@ impl Engine {
             ..spec::Surroundings::stand_in(&self.roots, self.init(), &container.id)
         };
         let (mut plan, _) = spec::plan(container, &around)?;
+        self.fill_no_volume_again(container, &mut plan)?;
         plan.mounts.retain(|mount| {
             matches!(mount.source, Source::Bind(_) | Source::Image(_))
                 && wanted.iter().any(|one| one.target == mount.target)

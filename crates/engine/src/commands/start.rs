@@ -4,9 +4,10 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bollard_stubs::models::HostConfig;
-use bulkhead_isolation::TerminalSize;
+use bulkhead_isolation::mounts::Source;
 use bulkhead_isolation::rootfs::Layer;
 use bulkhead_isolation::trace::{Lap, Trace};
+use bulkhead_isolation::{Plan, TerminalSize};
 use bulkhead_network::endpoint::Endpoint;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
@@ -89,8 +90,9 @@ impl Engine {
             volumes: self.volumes_of(&host, &wanted, &mapping)?,
             images: self.mounted_images(&wanted, &container.users, &mapping)?,
         };
-        let (plan, said) = spec::plan(container, &around)?;
+        let (mut plan, said) = spec::plan(container, &around)?;
         warnings.extend(said);
+        self.fill_no_volume_again(container, &mut plan)?;
         let mut handles = around.joined.handles;
         handles.push(lock);
         let run_folder = self.roots.running(&container.id);
@@ -164,6 +166,18 @@ impl Engine {
         }
         Connection::start_supervisor(&self.programs.supervisor)
             .doing(|| format!("start {}", self.programs.supervisor.display()))
+    }
+
+    /// A container that has run found its volumes filled: what it emptied since stays empty.
+    pub(crate) fn fill_no_volume_again(&self, container: &Container, plan: &mut Plan) -> Result<()> {
+        if matches!(self.condition(container)?, Condition::Exited(_)) {
+            for mount in &mut plan.mounts {
+                if let Source::Bind(bind) = &mut mount.source {
+                    bind.fill = false;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Waits until the supervisor of the container's last run has cleared everything away (10 seconds).

@@ -9,9 +9,10 @@
 //! | /dev with its nodes ([`crate::devices`]) | devpts, tmpfs ([`pseudo`]) |
 //! | the container's control groups ([`crate::cgroups`]) | |
 //!
-//! [`target`] finds or makes the place; [`mask`] covers what must not be seen.
+//! [`fill`] puts the image's files into a new volume; [`target`] finds or makes the place; [`mask`] covers what must not be seen.
 
 pub mod bind;
+mod fill;
 pub mod ids;
 pub(crate) mod mask;
 pub(crate) mod pseudo;
@@ -223,7 +224,7 @@ pub(crate) fn attach_all(
                 let place = target::find(root, target, target::Kind::Folder)?;
                 let made = if *of_host { next()? } else { pseudo::tmpfs(options, mount.attributes)? };
                 if *copy_up {
-                    pseudo::copy_up(&place, &made, target)?;
+                    fill::copy_up(&place, &made, target)?;
                 }
                 attach(&made, &place, target)?;
             }
@@ -245,7 +246,7 @@ pub(crate) fn attach_made(mount: &Mount, made: &OwnedFd, root: BorrowedFd<'_>, p
     if let Source::Bind(bind::Bind { fill: true, reown, .. }) = &mount.source
         && kind == target::Kind::Folder
     {
-        pseudo::fill(root, &place, made, target)?;
+        fill::fill(root, &place, made, target)?;
         if *reown {
             // The container's root gives it on, through the mapping.
             source::reown(target, made.as_fd(), (Some(program.uid), Some(program.gid)))?;
