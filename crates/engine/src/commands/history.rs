@@ -28,11 +28,15 @@ impl Engine {
         // Images here that are the beginning of this one: what a commit was made of, say.
         let mut known: HashMap<(usize, usize), String> = HashMap::new();
         for other in images::all(connection)? {
-            let begins = image.layers.starts_with(&other.layers) && other.id != image.id;
-            if begins && let Ok(steps) = store.read_config(&other.id.parse()?).map(|config| config.history) {
-                if config.history.starts_with(&steps) {
-                    known.insert((other.layers.len(), steps.len()), other.id);
-                }
+            if other.id == image.id || !image.layers.starts_with(&other.layers) {
+                continue;
+            }
+            // One whose config cannot be read is shown as missing.
+            let Ok(steps) = store.read_config(&other.id.parse()?).map(|config| config.history) else {
+                continue;
+            };
+            if config.history.starts_with(&steps) {
+                known.insert((other.layers.len(), steps.len()), other.id);
             }
         }
         let mut layers = image.layers.iter();
