@@ -19,7 +19,7 @@ fn containers(host: &Host) -> [&'static str; 3] {
 #[test]
 fn what_goes_in_comes_out_in_every_state() {
     let host = Host::new("cp-states").with_busybox();
-    host.sh("mkdir -p /tmp/src/sub; echo one >/tmp/src/f; echo two >/tmp/src/sub/g; chmod 4751 /tmp/src/f; \
+    host.sh("mkdir -p /tmp/src/sub; echo one >/tmp/src/f; echo two >/tmp/src/sub/g; chmod 4751 /tmp/src/f; truncate -s 5M /tmp/src/hole; \
         ln -s ../f /tmp/src/sub/link; ln /tmp/src/f /tmp/src/same; chown 7:8 /tmp/src/sub; mkfifo /tmp/src/pipe; \
         touch -d '2001-02-03 04:05:06.789' /tmp/src/f /tmp/src/sub; printf end | dd of=/tmp/src/holes bs=1M seek=9 2>/dev/null; \
         printf x >\"$(printf '/tmp/src/\\377')\"; n=$(printf 'n%.0s' $(seq 200)); echo long >/tmp/src/$n")

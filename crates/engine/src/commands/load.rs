@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use bulkhead_image::{ImportOptions, Loaded, Progress, Reference};
+use bulkhead_image::{ImageError, ImportOptions, Loaded, Progress, Reference};
 
 use super::create::now_nanoseconds;
 use crate::error::{Error, Result};
@@ -19,7 +19,11 @@ impl Engine {
         self.repair()?;
         let store = self.image_store()?;
         store.clean()?;
-        let mut loaded = store.load(archive, progress)?;
+        let mut loaded = store.load(archive, progress).map_err(|error| match error {
+            // It was there when it was skipped, or put there a moment ago.
+            ImageError::NotFound { .. } => removed_meanwhile("in the archive"),
+            error => error.into(),
+        })?;
         for image in &mut loaded {
             // An archive cannot take the built-in image's name; the image itself is welcome.
             image.references.retain(|reference| host_image::refuse_name(reference).is_ok());
@@ -53,21 +57,18 @@ impl Engine {
     pub(crate) fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {
         let now = now_nanoseconds() / 1_000_000_000;
         let store = self.image_store()?;
-        let highest = loaded
-            .iter()
-            .map(|image| store.highest_id(&image.layers))
-            .collect::<std::result::Result<Vec<_>, _>>()?;
         // Who removes images holds it too: what is there now stays until the images are recorded.
         let _lock = store.lock_layers()?;
         for image in loaded {
             let whole = image.layers.iter().all(|layer| store.has_layer(layer));
             if !whole || store.read_blob(&image.id).is_err() {
-                return Err(Error::Conflict(format!(
-                    "another command removed parts of the image {} while it was being stored: try again",
-                    image.id.short()
-                )));
+                return Err(removed_meanwhile(&image.id.short()));
             }
         }
+        let highest = loaded
+            .iter()
+            .map(|image| store.highest_id(&image.layers))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
         self.store.write(|transaction| {
             for (image, highest) in loaded.iter().zip(&highest) {
                 images::insert(transaction, image, highest, now)?;
@@ -75,4 +76,10 @@ impl Engine {
             Ok(())
         })
     }
+}
+
+fn removed_meanwhile(image: &str) -> Error {
+    Error::Conflict(format!(
+        "another command removed parts of the image {image} while it was being stored: try again"
+    ))
 }

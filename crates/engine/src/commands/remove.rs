@@ -9,11 +9,11 @@ use std::os::fd::OwnedFd;
 use bulkhead_isolation::cgroups;
 use bulkhead_supervisor::status::State;
 
-use crate::Engine;
 use crate::error::{Doing, Error, Result};
 use crate::store::containers::{self, Container};
 use crate::store::{id_ranges, volumes};
 use crate::users::Users;
+use crate::{Condition, Engine};
 
 impl Engine {
     /// Removes a container; `force` ends it first, `with_volumes` removes its anonymous volumes too.
@@ -46,6 +46,10 @@ impl Engine {
             Err(Error::System { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
+        // One that never ran may have been killed in the middle of its birth. What stays is met again.
+        if lock.is_some() && matches!(self.condition(container), Ok(Condition::Created)) {
+            let _ = self.end_group(container);
+        }
         self.remove_locked(container, with_volumes, lock)
     }
 

@@ -57,7 +57,13 @@ impl<W: Write> TarWriter<W> {
             records.add("GNU.sparse.realsize", sparse.real_size.to_string().as_bytes());
             // What who knows nothing of holes makes of it has another name.
             name = sparse_name(&name);
-            sparse_map(sparse.segments.iter().map(|segment| (segment.offset, segment.length)))
+            let mut parts: Vec<(u64, u64)> =
+                sparse.segments.iter().map(|segment| (segment.offset, segment.length)).collect();
+            // GNU tar makes the hole at a file's end by an empty part there.
+            if parts.last().is_none_or(|(offset, length)| offset + length < sparse.real_size) {
+                parts.push((sparse.real_size, 0));
+            }
+            sparse_map(&parts)
         });
         for (key, value) in &entry.xattrs {
             records.add_bytes(&[b"SCHILY.xattr.", key.as_slice()].concat(), value);
@@ -201,7 +207,7 @@ impl Records {
 }
 
 /// The map of format 1.0: the count of parts, then where each begins and how long it is, padded to a whole block.
-fn sparse_map(parts: impl ExactSizeIterator<Item = (u64, u64)>) -> Vec<u8> {
+fn sparse_map(parts: &[(u64, u64)]) -> Vec<u8> {
     let mut map = format!("{}\n", parts.len()).into_bytes();
     for (offset, length) in parts {
         map.extend_from_slice(format!("{offset}\n{length}\n").as_bytes());
@@ -353,6 +359,53 @@ mod tests {
                 prop_assert_eq!(&found, content);
             }
             prop_assert!(read.next().is_none());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn gnu_tar_reads_it_too(
+            files in proptest::collection::btree_map(
+                "[a-zäß ]{1,90}(/[a-z\u{1}\"']{1,90}){0,2}-f",
+                (proptest::collection::vec(any::<u8>(), 1..3000), any::<bool>(), 0i64..4_000_000_000),
+                1..6,
+            )
+        ) {
+            let all: Vec<_> = files
+                .iter()
+                .map(|(name, (content, sparse, seconds))| {
+                    let segments = vec![Segment { offset: 65_536, length: content.len() as u64 }];
+                    let real_size = 131_072 + content.len() as u64;
+                    let entry = Entry {
+                        kind: Kind::File, name: name.clone().into_bytes(), link: Vec::new(), mode: 0o640, uid: 0, gid: 0,
+                        mtime: (*seconds, 5), size: content.len() as u64, device: (0, 0), xattrs: Vec::new(),
+                        sparse: sparse.then_some(Sparse { real_size, segments }),
+                    };
+                    (entry, content.clone())
+                })
+                .collect();
+            let folder = tempfile::tempdir().unwrap();
+            let archive = folder.path().join("archive.tar");
+            std::fs::write(&archive, write(&all)).unwrap();
+            let told = std::process::Command::new("tar").arg("-xf").arg(&archive).arg("--no-same-owner").arg("-C").arg(folder.path()).output().unwrap();
+            prop_assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+            for (name, (content, sparse, seconds)) in &files {
+                let path = folder.path().join(name);
+                let found = std::fs::read(&path).unwrap();
+                let expected = if *sparse {
+                    let mut whole = vec![0; 131_072 + content.len()];
+                    whole[65_536..65_536 + content.len()].copy_from_slice(content);
+                    whole
+                } else {
+                    content.clone()
+                };
+                prop_assert!(found == expected, "{}", name);
+                let metadata = std::fs::metadata(&path).unwrap();
+                prop_assert_eq!(std::os::unix::fs::MetadataExt::mtime(&metadata), *seconds);
+                prop_assert_eq!(std::os::unix::fs::MetadataExt::mtime_nsec(&metadata), 5);
+            }
         }
     }
 
