@@ -188,6 +188,9 @@ fn enter(
             mounts::make_root_readonly(root)?;
         }
     }
+    // Who sent it may be killed while it waits for a stream that never ends. (A change of IDs would undo this: it is last.)
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .step(STEP, || "end with whoever sent the child")?;
     // New files get the modes that they are asked for.
     rustix::process::umask(Mode::empty());
     let root = openat(CWD, "/", folder, Mode::empty()).step(STEP, || "open the container's root")?;

@@ -213,7 +213,12 @@ fn a_hundred_megabytes_arrive_whole_and_a_killed_copy_leaves_nothing() {
         // Whatever was at work has ended, and the container can be had again at once.
         host.bulkhead(["cp", "/tmp/big", &format!("{name}:/other")]).prints("");
     }
-    host.bulkhead(["start", "-a", "created"]).prints("");
+    // Nor does one that waits for a tar which never ends outlive its command.
+    host.sh(
+        "mkfifo /tmp/never; sleep 100 >/tmp/never & writer=$!; bulkhead cp - created:/ </tmp/never & pid=$!; sleep 0.3
+         kill -KILL $pid; wait $pid || true; bulkhead start -a created; kill $writer",
+    )
+    .prints("");
     host.sh("pgrep -x bulkhead || true").prints("");
     host.finish();
 }
