@@ -8,6 +8,7 @@
 //! | `template`, `output` | `--format`, tables, sizes, `--filter` |
 #![forbid(unsafe_code)]
 
+mod archive_file;
 pub mod commands;
 mod failure;
 mod options;

@@ -36,6 +36,9 @@ pub enum ImageError {
         /// Why.
         why: String,
     },
+    /// What is there stays as it is; the message is Docker's.
+    #[error("{0}")]
+    Conflict(String),
     /// The bytes aren't a valid tar archive.
     #[error("not a valid tar archive: {0}")]
     Tar(String),

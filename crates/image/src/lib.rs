@@ -37,18 +37,23 @@
 //! [`Store::verify_layer`] tells whether a layer on disk still is what its digest says.
 #![forbid(unsafe_code)]
 
+pub mod changes;
+mod commit;
 mod compression;
 mod config;
 mod digest;
 mod error;
 mod import;
 mod load;
+pub mod pack;
 mod reference;
+mod save;
 mod shift;
 mod store;
 mod tar;
 pub mod unpack;
 
+pub use commit::CommitOptions;
 pub use config::{ContainerConfig, Empty, History, ImageConfig, RootFs, apply_changes};
 pub use digest::{Digest, HashingReader, HashingWriter};
 pub use error::ImageError;

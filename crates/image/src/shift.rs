@@ -17,7 +17,7 @@
 //! Nothing is named by a path, no link is followed, and a folder may be as deep as it likes: only the folder where the
 //! work is done is open, and `..` leads back from it, which is checked.
 
-mod attributes;
+pub(crate) mod attributes;
 mod content;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! A streaming tar reader that gives away every byte it reads.
+//! A streaming tar reader that gives away every byte it reads; and a writer.
 //!
 //! A layer's identity is the digest of its tar, so the store must be able to write the very same tar again. Hence a
 //! reader of our own: the bytes that aren't file contents (headers, padding, the end) go to a [`Tap`] as they pass,
@@ -12,9 +12,11 @@ mod header;
 mod pax;
 mod reader;
 mod sparse;
+mod writer;
 
 pub(crate) use reader::TarReader;
 pub(crate) use sparse::Segment;
+pub(crate) use writer::TarWriter;
 
 use crate::Result;
 

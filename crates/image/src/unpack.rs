@@ -16,10 +16,11 @@
 //! **Directories** get their mode, owner and times at the very end, so that read-only ones can be filled, and filling
 //! them doesn't change their times.
 
-mod attributes;
+pub(crate) mod attributes;
 mod deferred;
 mod entries;
 mod limits;
+mod locate;
 mod name;
 pub(crate) mod remove;
 mod tree;
@@ -32,6 +33,7 @@ use crate::tar::{NoTap, Tap, TarReader};
 use crate::{ImageError, Result};
 
 pub use limits::Limits;
+pub use locate::{Located, locate};
 pub(crate) use tree::Replaced;
 
 /// How much is read at once.
@@ -82,6 +84,34 @@ impl Recorder for NoTap {
 pub fn unpack(reader: impl Read, dirfd: impl AsFd, limits: &Limits) -> Result<Unpacked> {
     let reader = BufReader::with_capacity(BUFFER, reader);
     unpack_recorded(reader, dirfd.as_fd(), None, limits, NoTap).map(|(_, unpacked, _)| unpacked)
+}
+
+/// How files are put into a folder that is somebody's already: not a layer, so no name means a removal, and what is there
+/// is only replaced by its like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plain {
+    /// The folder that entries go to: a path without links below the folder that is entered.
+    pub base: Vec<u8>,
+    /// Whom everything is to belong to; `None`: whom the archive says.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// Unpacks an uncompressed tar into a folder below `root`. Whatever links lie there or are in the archive, nothing outside
+/// of `root` is touched, even if somebody changes them at the same time.
+///
+/// # Errors
+/// Names the entry that was refused. What came before it stays.
+pub fn extract(reader: impl Read, root: impl AsFd, plain: &Plain) -> Result<Unpacked> {
+    let limits = Limits { max_entries: u64::MAX, max_bytes: u64::MAX, ..Limits::default() };
+    let reader = BufReader::with_capacity(4 * BUFFER, reader);
+    let mut tar = TarReader::new(reader, NoTap, u64::MAX);
+    let mut unpacker = entries::Unpacker::new(root.as_fd(), None, &limits)?.plain(plain);
+    while let Some(entry) = tar.next()? {
+        unpacker.entry(&mut tar, entry)?;
+    }
+    let (mut unpacked, _) = unpacker.finish()?;
+    unpacked.tar_size = tar.into_parts().1;
+    Ok(unpacked)
 }
 
 /// Unpacks and tells `recorder` about every byte. What a later entry of the same archive replaces is moved into

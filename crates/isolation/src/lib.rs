@@ -12,6 +12,7 @@
 //! | how much it may use | [`cgroups`], [`rlimits`] |
 //! | whom it runs as | [`users`] |
 //! | the supervisor's side of a birth, and the child's; what they say | [`birth`], `child`, `messages` |
+//! | its files as others read and write them | [`view`], [`inside`] |
 //! | the last steps before a program runs, first or later | `program`, `terminal` |
 //!
 //! This crate knows no engine, image or network: those above it write the plan and wire the network.
@@ -23,6 +24,7 @@ mod child;
 pub mod devices;
 pub mod enter;
 mod error;
+pub mod inside;
 mod messages;
 pub mod mounts;
 pub mod namespaces;
@@ -35,6 +37,7 @@ mod sysctls;
 mod terminal;
 pub mod trace;
 pub mod users;
+pub mod view;
 
 pub use error::{Error, Kind, Result, Step, describe};
 pub use plan::{Handle, Plan, Process, TerminalSize};

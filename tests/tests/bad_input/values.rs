@@ -57,7 +57,7 @@ fn every_command_says_what_it_wants() {
     unknown.says("nosuch");
     for command in [
         "create", "start", "exec", "inspect", "logs", "stop", "kill", "rm", "wait", "attach", "import",
-        "rmi", "tag",
+        "rmi", "tag", "cp", "diff", "export", "commit", "save", "history",
     ] {
         let output = host.bulkhead([command]).run();
         assert_ne!(output.code(), 0, "{output}");
@@ -66,7 +66,10 @@ fn every_command_says_what_it_wants() {
         assert_eq!(output.code(), 125, "{output}");
         output.says("--nosuch-flag");
     }
-    for command in ["start", "inspect", "logs", "stop", "kill", "rm", "wait", "attach"] {
+    for command in [
+        "start", "inspect", "logs", "stop", "kill", "rm", "wait", "attach", "diff", "export", "commit",
+        "save", "history",
+    ] {
         host.bulkhead([command, "nobody"]).fails(1, "nobody");
         // A name that cannot be one, and one that goes for a path.
         for name in ["", "../../etc", "a b"] {

@@ -128,5 +128,5 @@ fn removing() {
 
 #[test]
 fn images() {
-    meet(&["load", "import", "rmi"]);
+    meet(&["load", "import", "commit", "rmi"]);
 }

@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::{
-    Done, attach, create, exec, inspect, kill, logs, pause, ps, rename, restart, rm, run, start, stop, top,
-    wait,
+    Done, attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, ps, rename, restart,
+    rm, run, start, stop, top, wait,
 };
 use crate::Context;
 use crate::failure::Failure;
@@ -22,10 +22,18 @@ pub struct Container {
 enum Subcommand {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Make an image of what a container changed
+    Commit(commit::Commit),
+    /// Copy files between a container and this machine
+    Cp(cp::Cp),
     /// Make a container without starting it
     Create(Box<create::Create>),
+    /// Show what a container changed in its files
+    Diff(diff::Diff),
     /// Run another program in a running container
     Exec(exec::Exec),
+    /// Write a container's root file system to a tar
+    Export(export::Export),
     /// Show everything about containers
     Inspect(inspect::Inspect),
     /// Send a signal to containers
@@ -71,8 +79,12 @@ impl Container {
     pub(super) fn run(self, context: &Context) -> Done {
         match self.command {
             Subcommand::Attach(command) => command.run(context),
+            Subcommand::Commit(command) => command.run(context),
+            Subcommand::Cp(command) => command.run(context),
             Subcommand::Create(command) => command.run(context),
+            Subcommand::Diff(command) => command.run(context),
             Subcommand::Exec(command) => command.run(context),
+            Subcommand::Export(command) => command.run(context),
             Subcommand::Inspect(command) => command.of_containers().run(context),
             Subcommand::Kill(command) => command.run(context),
             Subcommand::Logs(command) => command.run(context),

@@ -2,10 +2,15 @@
 
 mod attach;
 mod boot;
+mod commit;
 mod container;
+mod cp;
 mod create;
+mod diff;
 mod events;
 mod exec;
+mod export;
+mod history;
 mod image;
 mod images;
 mod import;
@@ -22,6 +27,7 @@ mod restart;
 mod rm;
 mod rmi;
 mod run;
+mod save;
 mod start;
 mod stop;
 mod system;
@@ -44,14 +50,24 @@ type Done = Result<u8, Failure>;
 pub enum Command {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Make an image of what a container changed
+    Commit(commit::Commit),
     /// Manage containers
     Container(Box<container::Container>),
+    /// Copy files between a container and this machine
+    Cp(cp::Cp),
     /// Make a container without starting it
     Create(Box<create::Create>),
+    /// Show what a container changed in its files
+    Diff(diff::Diff),
     /// Show what happens to containers, images and volumes
     Events(events::Events),
     /// Run another program in a running container
     Exec(exec::Exec),
+    /// Write a container's root file system to a tar
+    Export(export::Export),
+    /// Show how an image came to be
+    History(history::History),
     /// Manage images
     Image(image::Image),
     /// List images
@@ -84,6 +100,8 @@ pub enum Command {
     Rmi(rmi::Rmi),
     /// Make and start a container
     Run(Box<run::Run>),
+    /// Write images to an archive
+    Save(save::Save),
     /// Start containers that do not run
     Start(start::Start),
     /// Stop containers
@@ -108,10 +126,15 @@ impl Command {
     pub(crate) fn run(self, context: &Context) -> Done {
         match self {
             Command::Attach(command) => command.run(context),
+            Command::Commit(command) => command.run(context),
             Command::Container(command) => command.run(context),
+            Command::Cp(command) => command.run(context),
             Command::Create(command) => command.run(context),
+            Command::Diff(command) => command.run(context),
             Command::Events(command) => command.run(context),
             Command::Exec(command) => command.run(context),
+            Command::Export(command) => command.run(context),
+            Command::History(command) => command.run(context),
             Command::Image(command) => command.run(context),
             Command::Images(command) => command.run(context),
             Command::Import(command) => command.run(context),
@@ -128,6 +151,7 @@ impl Command {
             Command::Rm(command) => command.run(context),
             Command::Rmi(command) => command.run(context),
             Command::Run(command) => command.run(context),
+            Command::Save(command) => command.run(context),
             Command::Start(command) => command.run(context),
             Command::Stop(command) => command.run(context),
             Command::System(command) => command.run(context),

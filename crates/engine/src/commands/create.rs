@@ -174,6 +174,10 @@ impl Engine {
             container.name = name.map_or_else(|| names::propose(attempt), str::to_owned);
             attempt += 1;
             let done = self.store.write(|transaction| {
+                // It may have been removed since it was looked up.
+                if container.image != host_image::NAME {
+                    images::find(transaction, &container.image)?;
+                }
                 let first_id = if shares { ready.own(transaction)?.volumes() } else { 0 };
                 container.users = ready.take(transaction, &container.id)?;
                 match leaves {

@@ -130,68 +130,84 @@ impl Engine {
     /// # Errors
     /// Containers need it, or several names point to an image given by ID, and `force` was not asked for.
     pub fn remove_image(&mut self, wanted: &str, force: bool) -> Result<Vec<Removed>> {
-        let image = images::find(self.store.read(), wanted)?;
-        let names = images::names(self.store.read(), &image.id)?;
-        let by_name = Reference::parse(wanted).ok().filter(|reference| names.contains(reference));
-        let going = match &by_name {
-            Some(reference) => vec![reference.clone()],
-            None => names.clone(),
-        };
-        let short = Digest::from_hex(image.id.trim_start_matches("sha256:"))?.short();
-        if by_name.is_none() && names.len() > 1 && !force {
-            return Err(Error::Conflict(format!(
-                "conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
-            )));
-        }
-        let last = going.len() == names.len();
-        let users = containers::of_image(self.store.read(), &image.id)?;
-        if last && let Some(user) = users.first() {
-            let running = users.iter().find_map(|id| {
-                let container = self.container(id).ok()?;
-                self.condition(&container).ok()?.running().map(|_| id.clone())
-            });
-            match (running, force) {
-                (Some(user), _) => {
-                    return Err(Error::Conflict(format!(
-                        "conflict: unable to delete {wanted} (cannot be forced) - image is being used by running container {}",
-                        id::short(&user)
-                    )));
-                }
-                (None, _) => {
-                    // Its containers could never be started again: Docker's --force would leave them so.
-                    return Err(Error::Conflict(format!(
-                        "conflict: unable to remove {wanted} - container {} is using it: remove the container first",
-                        id::short(user)
-                    )));
+        self.remove_images_name(wanted, force).map(|(done, _)| done)
+    }
+
+    /// The same; second: how many bytes went.
+    pub(super) fn remove_images_name(&mut self, wanted: &str, force: bool) -> Result<(Vec<Removed>, u64)> {
+        let store = self.image_store()?;
+        // Nobody counts on a layer being there while some are found to be unused and taken away.
+        let lock = store.lock_layers()?;
+        let mut users = Vec::new();
+        // All is looked at in the transaction that removes: a container that is made at the same time comes before it,
+        // and is seen, or after it, and finds no image.
+        let gone = self.store.write(|transaction| {
+            let image = images::find(transaction, wanted)?;
+            let names = images::names(transaction, &image.id)?;
+            let by_name = Reference::parse(wanted).ok().filter(|reference| names.contains(reference));
+            let by_name = by_name.map(|reference| vec![reference]);
+            if by_name.is_none() && names.len() > 1 && !force {
+                let short = Digest::from_hex(image.id.trim_start_matches("sha256:"))?.short();
+                return Err(Error::Conflict(format!(
+                    "conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+                )));
+            }
+            let going = by_name.unwrap_or_else(|| names.clone());
+            let last = going.len() == names.len();
+            if last {
+                users = containers::of_image(transaction, &image.id)?;
+                if !users.is_empty() {
+                    return Ok(None);
                 }
             }
-        }
-        let unused = self.store.write(|transaction| {
             for reference in &going {
                 images::untag(transaction, reference)?;
             }
             if !last {
-                return Ok(Vec::new());
+                return Ok(Some((image.id, going, None)));
             }
             images::delete(transaction, &image.id)?;
-            images::unused(transaction, &image.layers)
+            let unused = images::unused(transaction, &image.layers)?;
+            Ok(Some((image.id, going, Some(unused))))
         })?;
+        let Some((id, going, unused)) = gone else { return Err(self.image_is_used(wanted, &users)) };
         bulkhead_sys::fail::point("rmi: record gone");
         for name in &going {
-            self.tell("image", "untag", &image.id, [("name", name.familiar())]);
+            self.tell("image", "untag", &id, [("name", name.familiar())]);
         }
         let mut done: Vec<Removed> = going.iter().map(|name| Removed::Untagged(name.familiar())).collect();
-        if last {
-            self.tell("image", "delete", &image.id, [("name", image.id.clone())]);
-            done.push(Removed::Deleted(image.id.clone()));
-            let store = self.image_store()?;
+        let mut bytes = 0;
+        if let Some(unused) = unused {
+            self.tell("image", "delete", &id, [("name", id.clone())]);
+            done.push(Removed::Deleted(id.clone()));
             for layer in unused {
+                bytes += store.layer_meta(&layer).map_or(0, |meta| meta.size);
                 store.remove_layer(&layer)?;
                 done.push(Removed::Deleted(layer.to_string()));
             }
             bulkhead_sys::fail::point("rmi: layers gone");
-            store.remove_blob(&image.id.parse()?)?;
+            store.remove_blob(&id.parse()?)?;
         }
-        Ok(done)
+        drop(lock);
+        Ok((done, bytes))
+    }
+
+    /// Why an image stays that containers use.
+    fn image_is_used(&self, wanted: &str, users: &[String]) -> Error {
+        let running = users.iter().find(|id| {
+            let condition = self.container(id).and_then(|container| self.condition(&container));
+            condition.is_ok_and(|condition| condition.running().is_some())
+        });
+        Error::Conflict(match (running, users.first()) {
+            (Some(user), _) => format!(
+                "conflict: unable to delete {wanted} (cannot be forced) - image is being used by running container {}",
+                id::short(user)
+            ),
+            // Its containers could never be started again: Docker's --force would leave them so.
+            (None, user) => format!(
+                "conflict: unable to remove {wanted} - container {} is using it: remove the container first",
+                id::short(user.map_or("", String::as_str))
+            ),
+        })
     }
 }

@@ -102,8 +102,11 @@ impl Engine {
     pub fn inspect_image(&self, wanted: &str) -> Result<ImageInspect> {
         let image = images::find(self.store.read(), wanted)?;
         let names = images::names(self.store.read(), &image.id)?;
+        let document = self.image_store()?.read_config(&image.id.parse()?)?;
         let config = image.config;
         Ok(ImageInspect {
+            author: Some(document.author.unwrap_or_default()),
+            comment: Some(document.comment.unwrap_or_default()),
             id: Some(image.id),
             repo_tags: Some(names.iter().map(Reference::familiar).collect()),
             repo_digests: Some(Vec::new()),

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use bulkhead_image::{ImportOptions, Loaded, Progress, Reference};
+use bulkhead_image::{ImageError, ImportOptions, Loaded, Progress, Reference};
 
 use super::create::now_nanoseconds;
 use crate::error::{Error, Result};
@@ -19,7 +19,11 @@ impl Engine {
         self.repair()?;
         let store = self.image_store()?;
         store.clean()?;
-        let mut loaded = store.load(archive, progress)?;
+        let mut loaded = store.load(archive, progress).map_err(|error| match error {
+            // It was there when it was skipped, or put there a moment ago.
+            ImageError::NotFound { .. } => removed_meanwhile("in the archive"),
+            error => error.into(),
+        })?;
         bulkhead_sys::fail::point("load: stored");
         for image in &mut loaded {
             // An archive cannot take the built-in image's name; the image itself is welcome.
@@ -63,9 +67,18 @@ impl Engine {
         }
     }
 
-    fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {
+    /// Records images whose bytes are in the store.
+    pub(crate) fn adopt(&mut self, loaded: &[Loaded]) -> Result<()> {
         let now = now_nanoseconds() / 1_000_000_000;
         let store = self.image_store()?;
+        // Who removes images holds it too: what is there now stays until the images are recorded.
+        let _lock = store.lock_layers()?;
+        for image in loaded {
+            let whole = image.layers.iter().all(|layer| store.has_layer(layer));
+            if !whole || store.read_blob(&image.id).is_err() {
+                return Err(removed_meanwhile(&image.id.short()));
+            }
+        }
         let highest = loaded
             .iter()
             .map(|image| store.highest_id(&image.layers))
@@ -77,4 +90,10 @@ impl Engine {
             Ok(())
         })
     }
+}
+
+fn removed_meanwhile(image: &str) -> Error {
+    Error::Conflict(format!(
+        "another command removed parts of the image {image} while it was being stored: try again"
+    ))
 }

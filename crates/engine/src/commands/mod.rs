@@ -2,9 +2,14 @@
 
 pub mod attach;
 pub mod boot;
+pub mod commit;
+pub mod copy;
 pub mod create;
+pub mod diff;
 pub mod events;
 pub mod exec;
+pub mod export;
+pub mod history;
 pub mod images;
 pub mod info;
 pub mod inspect;
@@ -18,6 +23,7 @@ pub mod prune;
 pub mod remove;
 pub mod rename;
 pub mod restart;
+pub mod save;
 pub mod start;
 pub mod stop;
 pub mod tag;

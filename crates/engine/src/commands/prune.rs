@@ -1,10 +1,13 @@
-//! `prune`: what nothing needs any more goes.
+//! `prune` of containers and images: what nothing needs any more goes.
 
 use std::path::Path;
 
+use bollard_stubs::models::ImageSummary;
+
+use super::images::Removed;
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::store::containers;
+use crate::store::{containers, images};
 
 /// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,50 @@ impl Engine {
             }
         }
         Ok(pruned)
+    }
+}
+
+impl Engine {
+    /// Removes the images that no container uses: those without a name, or `all`. `wanted` says which of them.
+    ///
+    /// # Errors
+    /// The database's, or files that cannot be moved.
+    pub fn prune_images(
+        &mut self,
+        all: bool,
+        wanted: impl Fn(&ImageSummary) -> bool,
+    ) -> Result<(Vec<Removed>, u64)> {
+        self.repair()?;
+        let (mut gone, mut total) = (Vec::new(), 0);
+        for image in self.images()? {
+            if image.containers > 0 || !(all || image.repo_tags.is_empty()) || !wanted(&image) {
+                continue;
+            }
+            match self.remove_images_name(&image.id, true) {
+                Ok((removed, bytes)) => {
+                    gone.extend(removed);
+                    total += bytes;
+                }
+                // A container has taken it meanwhile, or somebody else removes it.
+                Err(Error::Conflict(_) | Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        total += self.remove_orphaned_layers()?;
+        Ok((gone, total))
+    }
+
+    /// Layers that no image has: a command was killed when it had forgotten theirs.
+    fn remove_orphaned_layers(&mut self) -> Result<u64> {
+        let store = self.image_store()?;
+        store.clean()?;
+        let _lock = store.lock_layers()?;
+        let mut bytes = 0;
+        for layer in images::unused(self.store.read(), &store.layers()?)? {
+            bytes += store.layer_meta(&layer).map_or(0, |meta| meta.size);
+            store.remove_layer(&layer)?;
+        }
+        Ok(bytes)
     }
 }
 

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bollard_stubs::models::HostConfig;
-use bulkhead_isolation::TerminalSize;
+use bulkhead_isolation::mounts::Source;
 use bulkhead_isolation::rootfs::Layer;
 use bulkhead_isolation::trace::{Lap, Trace};
+use bulkhead_isolation::{Plan, TerminalSize};
 use bulkhead_network::endpoint::Endpoint;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
@@ -94,8 +95,9 @@ impl Engine {
             volumes: self.volumes_of(&host, &wanted, &mapping)?,
             images: self.mounted_images(&wanted, &container.users, &mapping)?,
         };
-        let (plan, said) = spec::plan(container, &around)?;
+        let (mut plan, said) = spec::plan(container, &around)?;
         warnings.extend(said);
+        self.fill_no_volume_again(container, &mut plan)?;
         let mut handles = around.joined.handles;
         handles.push(lock);
         let run_folder = self.roots.running(&container.id);
@@ -180,6 +182,18 @@ impl Engine {
             .doing(|| format!("start {}", self.programs.supervisor.display()))
     }
 
+    /// A container that has run found its volumes filled: what it emptied since stays empty.
+    pub(crate) fn fill_no_volume_again(&self, container: &Container, plan: &mut Plan) -> Result<()> {
+        if matches!(self.condition(container)?, Condition::Exited(_)) {
+            for mount in &mut plan.mounts {
+                if let Source::Bind(bind) = &mut mount.source {
+                    bind.fill = false;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until the supervisor of the container's last run has cleared everything away (10 seconds).
     fn let_the_last_supervisor_go(&self, container: &Container) -> Result<()> {
         let Condition::Exited(status) = self.condition(container)? else { return Ok(()) };
@@ -234,7 +248,12 @@ impl Engine {
     }
 
     /// Where the IDs of what is shared stand on disk.
-    fn volumes_of(&self, host: &HostConfig, wanted: &[Wanted], mapping: &IdMapping) -> Result<spec::Volumes> {
+    pub(crate) fn volumes_of(
+        &self,
+        host: &HostConfig,
+        wanted: &[Wanted],
+        mapping: &IdMapping,
+    ) -> Result<spec::Volumes> {
         let unmapped = mapping.no_mapped_volumes().is_some();
         let mut all = spec::Volumes { unmapped, ..spec::Volumes::default() };
         if !spec::shares_files(host, wanted)? {
@@ -252,7 +271,7 @@ impl Engine {
         Ok(all)
     }
 
-    fn mounted_images(
+    pub(crate) fn mounted_images(
         &self,
         wanted: &[Wanted],
         users: &Users,
@@ -364,7 +383,7 @@ fn bring_to_life(
 }
 
 /// A namespace of a running container's first program.
-fn open_namespace(container: &Container, status: &Status, kind: &str) -> Result<OwnedFd> {
+pub(crate) fn open_namespace(container: &Container, status: &Status, kind: &str) -> Result<OwnedFd> {
     let gone = || Error::Conflict(format!("container {} has just ended", container.name));
     let first = status.first.as_ref().ok_or_else(gone)?;
     let namespace = File::open(format!("/proc/{}/ns/{kind}", first.pid))

@@ -40,6 +40,37 @@ pub(crate) fn layer(
     folder: &str,
     limits: &Limits,
 ) -> Result<Streamed> {
+    layer_from(work, folder, limits, |sinks| match compression {
+        Compression::None => pump(source, sinks).map(|count| (None, count)),
+        _ => pump_compressed(source, compression, sinks),
+    })
+}
+
+/// The same of a tar that `write` writes.
+pub(crate) fn layer_written(
+    work: &Work,
+    folder: &str,
+    limits: &Limits,
+    write: impl FnOnce(&mut dyn io::Write) -> Result<()>,
+) -> Result<Streamed> {
+    layer_from(work, folder, limits, |sinks| {
+        let mut filler = Filler::new(sinks);
+        match write(&mut filler)
+            .and_then(|()| filler.pass_on().map_err(|e| ImageError::io("write the layer", e)))
+        {
+            Ok(()) => Ok((None, filler.count)),
+            Err(_) if filler.stopped => Err(Stopped::ByUnpacker),
+            Err(error) => Err(Stopped::Failed(error)),
+        }
+    })
+}
+
+fn layer_from(
+    work: &Work,
+    folder: &str,
+    limits: &Limits,
+    feed: impl FnOnce(&[Sender<Message>]) -> Result<(Option<Digest>, u64), Stopped>,
+) -> Result<Streamed> {
     let fd = work.folder(folder)?;
     let made = |what: &str, e: rustix::io::Errno| ImageError::io(format!("make {what} of a layer"), e);
     let place = |name: &str| -> Result<OwnedFd> {
@@ -56,7 +87,7 @@ pub(crate) fn layer(
         skeleton.finish()?;
         Ok((unpacked, replaced))
     };
-    let (diff_id, blob, (unpacked, replaced)) = run(source, compression, unpack)?;
+    let (diff_id, blob, (unpacked, replaced)) = run(feed, unpack)?;
     if replaced.is_empty() {
         rustix::fs::unlinkat(&fd, REPLACED, AtFlags::REMOVEDIR).map_err(|e| made(REPLACED, e))?;
     } else {
@@ -74,10 +105,10 @@ pub(crate) fn layer(
     Ok(Streamed { diff_id, blob })
 }
 
-/// Reads, decompresses and hashes, and gives the plain bytes to `unpack` as well.
+/// Hashes what `feed` sends, and gives it to `unpack` as well. `feed` gives the digest of the bytes as they came, if that
+/// is another one, and their number.
 fn run<T: Send>(
-    source: impl Read,
-    compression: Compression,
+    feed: impl FnOnce(&[Sender<Message>]) -> Result<(Option<Digest>, u64), Stopped>,
     unpack: impl FnOnce(Chunks) -> Result<T> + Send,
 ) -> Result<(Digest, (Digest, u64), T)> {
     thread::scope(|scope| {
@@ -86,10 +117,7 @@ fn run<T: Send>(
         let (to_unpacker, from_reader) = channel();
         let unpacker = scope.spawn(move || unpack(Chunks { from_reader, chunk: None, at: 0, ended: false }));
         let sinks = [to_hasher, to_unpacker];
-        let read = match compression {
-            Compression::None => pump(source, &sinks).map(|count| (None, count)),
-            _ => pump_compressed(source, compression, &sinks),
-        };
+        let read = feed(&sinks);
         if read.is_ok() {
             for sink in &sinks {
                 // A thread that is gone tells why when it is joined.
@@ -168,6 +196,73 @@ fn pump(mut source: impl Read, sinks: &[Sender<Message>]) -> Result<u64, Stopped
         for sink in sinks {
             sink.send(Message::Data(Arc::clone(&chunk))).map_err(|_| Stopped::ByUnpacker)?;
         }
+    }
+}
+
+/// Where a tar is written to: buffers that go round, as [`pump`] has them.
+struct Filler<'a> {
+    sinks: &'a [Sender<Message>],
+    free: Sender<Box<[u8]>>,
+    freed: Receiver<Box<[u8]>>,
+    made: usize,
+    /// The one that is being filled, and how far.
+    bytes: Option<Box<[u8]>>,
+    length: usize,
+    count: u64,
+    /// Whether a thread that takes them is gone.
+    stopped: bool,
+}
+
+impl<'a> Filler<'a> {
+    fn new(sinks: &'a [Sender<Message>]) -> Filler<'a> {
+        let (free, freed) = channel();
+        Filler { sinks, free, freed, made: 0, bytes: None, length: 0, count: 0, stopped: false }
+    }
+
+    /// Sends what there is.
+    fn pass_on(&mut self) -> io::Result<()> {
+        let Some(bytes) = self.bytes.take().filter(|_| self.length > 0) else { return Ok(()) };
+        let length = std::mem::take(&mut self.length);
+        self.count += length as u64;
+        let chunk = Arc::new(Chunk { bytes, length, free: self.free.clone() });
+        for sink in self.sinks {
+            if sink.send(Message::Data(Arc::clone(&chunk))).is_err() {
+                self.stopped = true;
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl io::Write for Filler<'_> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        let bytes = match &mut self.bytes {
+            Some(bytes) => bytes,
+            none => none.insert(match self.freed.try_recv() {
+                Ok(bytes) => bytes,
+                Err(_) if self.made < BUFFERS => {
+                    self.made += 1;
+                    vec![0; BUFFER].into_boxed_slice()
+                }
+                // `free` lives here too, so this waits and never fails.
+                Err(_) => self.freed.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?,
+            }),
+        };
+        let space = bytes.get_mut(self.length..).unwrap_or_default();
+        let n = space.len().min(from.len());
+        if let (Some(to), Some(from)) = (space.get_mut(..n), from.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        self.length += n;
+        if self.length == bytes.len() {
+            self.pass_on()?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -134,7 +134,7 @@ fn capability(value: &[u8], ids: Ids<'_>) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// `struct posix_acl_xattr_header` of linux/posix_acl_xattr.h, and entries of a tag, permissions and an ID.
-fn acl(value: &[u8], ids: Ids<'_>) -> io::Result<Vec<u8>> {
+pub(crate) fn acl(value: &[u8], ids: Ids<'_>) -> io::Result<Vec<u8>> {
     const USER: u16 = 0x02;
     const GROUP: u16 = 0x08;
     let unknown = || io::Error::new(io::ErrorKind::InvalidData, "its ACL cannot be understood");

@@ -89,6 +89,21 @@ impl Store {
         serde_json::from_slice(&bytes).map_err(|source| ImageError::Json { what: what(), source })
     }
 
+    /// A lock for whoever says which layers are needed, and whoever removes those that are not: as long as it is held,
+    /// no other process has it.
+    pub fn lock_layers(&self) -> Result<OwnedFd> {
+        let failed = |e| ImageError::io(format!("lock the layers in {}", self.root.display()), e);
+        // Opened anew: a lock belongs to the open file.
+        let fd = rustix::fs::openat(&self.layers, ".", directory(), Mode::empty()).map_err(failed)?;
+        loop {
+            match rustix::fs::flock(&fd, rustix::fs::FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(fd),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
     /// Removes a layer; that it is gone already is fine. Nothing may use it: the engine's table says so.
     pub fn remove_layer(&self, diff_id: &Digest) -> Result<()> {
         let failed = |e| ImageError::io(format!("remove the layer {diff_id}"), e);

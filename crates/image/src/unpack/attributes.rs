@@ -90,7 +90,7 @@ impl Attributes {
 
 /// `user.*`, file capabilities and POSIX ACLs. Not `trusted.*` nor overlayfs's own, by which an archive could say what
 /// lower layers show; nor labels of the host's security modules.
-fn is_allowed(name: &[u8]) -> bool {
+pub(crate) fn is_allowed(name: &[u8]) -> bool {
     match name {
         b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => true,
         name => name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && !name.contains(&0),

@@ -21,11 +21,18 @@ pub(super) struct Deferred<'a> {
     root: BorrowedFd<'a>,
     memory: Vec<u8>,
     file: Option<File>,
+    /// How much is kept before the file is made.
+    room: usize,
 }
 
 impl<'a> Deferred<'a> {
     pub(super) fn new(root: BorrowedFd<'a>) -> Deferred<'a> {
-        Deferred { root, memory: Vec::new(), file: None }
+        Deferred { root, memory: Vec::new(), file: None, room: IN_MEMORY }
+    }
+
+    /// Makes no file: the root may be somewhere where nothing can be written.
+    pub(super) fn keep_in_memory(&mut self) {
+        self.room = usize::MAX;
     }
 
     /// Remembers the attributes of the directory at a link-free path; later ones for the same path win.
@@ -40,7 +47,7 @@ impl<'a> Deferred<'a> {
             self.bytes(name);
             self.bytes(value);
         }
-        if self.memory.len() > IN_MEMORY {
+        if self.memory.len() > self.room {
             let waiting = |e| ImageError::io("keep the directories' attributes in a temporary file", e);
             let file = match &mut self.file {
                 Some(file) => file,

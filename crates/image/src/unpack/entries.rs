@@ -11,7 +11,7 @@ use super::deferred::Deferred;
 use super::limits::{Budget, Limits};
 use super::name::{CleanPath, Meaning, meaning};
 use super::tree::{Found, Parent, Replaced, Tree};
-use super::{Highest, Recorder, Unpacked, failed, whiteout};
+use super::{Highest, Plain, Recorder, Unpacked, failed, whiteout};
 use crate::tar::{Entry, Kind, Segment, TarReader};
 use crate::{ImageError, Result};
 
@@ -25,6 +25,8 @@ pub(super) struct Unpacker<'a> {
     contents: u64,
     /// Whom new files belong to.
     me: (u32, u32),
+    /// Set where it is no layer that is filled.
+    plain: Option<Plain>,
 }
 
 impl<'a> Unpacker<'a> {
@@ -44,6 +46,25 @@ impl<'a> Unpacker<'a> {
             done: Unpacked::default(),
             contents: 0,
             me,
+            plain: None,
+        })
+    }
+
+    /// The same for a folder that is no layer.
+    pub(super) fn plain(mut self, plain: &Plain) -> Unpacker<'a> {
+        self.plain = Some(plain.clone());
+        self.deferred.keep_in_memory();
+        // Set-group-ID folders may be anywhere.
+        self.me = (u32::MAX, u32::MAX);
+        self
+    }
+
+    /// A name of the archive as a path from the root.
+    fn path(&self, name: &[u8]) -> Result<CleanPath> {
+        let path = CleanPath::new(name, self.budget.limits())?;
+        Ok(match &self.plain {
+            Some(plain) => path.below(&plain.base),
+            None => path,
         })
     }
 
@@ -54,7 +75,14 @@ impl<'a> Unpacker<'a> {
         mut entry: Entry,
     ) -> Result<()> {
         self.budget.entry()?;
-        let path = CleanPath::new(&entry.name, self.budget.limits())?;
+        if self.plain.is_some() && CleanPath::new(&entry.name, self.budget.limits())?.is_root() {
+            // The folder that is filled stays as it is.
+            return match entry.kind {
+                Kind::Directory => Ok(()),
+                _ => Err(ImageError::entry(&entry.name, "it would replace the folder that it is copied to")),
+            };
+        }
+        let path = self.path(&entry.name)?;
         let Some((parent, name)) = path.split() else {
             if entry.kind != Kind::Directory {
                 return Err(ImageError::entry(&entry.name, "it would replace the layer's root"));
@@ -62,7 +90,7 @@ impl<'a> Unpacker<'a> {
             let attributes = self.attributes(&mut entry)?;
             return self.deferred.push(b"", &attributes);
         };
-        let meaning = meaning(parent, name);
+        let meaning = if self.plain.is_some() { Meaning::Plain } else { meaning(parent, name) };
         match meaning {
             Meaning::Plain | Meaning::Opaque | Meaning::Whiteout(_) => {}
             Meaning::Ignored => return Ok(()),
@@ -137,6 +165,10 @@ impl<'a> Unpacker<'a> {
     fn attributes(&mut self, entry: &mut Entry) -> Result<Attributes> {
         let (attributes, skipped) = Attributes::of(entry, self.budget.limits().max_xattr)?;
         self.done.skipped_xattrs += skipped;
+        let mut attributes = attributes;
+        if let Some((uid, gid)) = self.plain.as_ref().and_then(|plain| plain.owner) {
+            (attributes.uid, attributes.gid) = (uid, gid);
+        }
         let id = attributes.uid.max(attributes.gid);
         if id > self.done.highest.id {
             self.done.highest = Highest { id, path: String::from_utf8_lossy(&entry.name).into_owned() };
@@ -146,6 +178,17 @@ impl<'a> Unpacker<'a> {
 
     /// Takes away what is in the way.
     fn clear(&mut self, parent: &Parent, name: &[u8]) -> Result<Found> {
+        if self.plain.is_some() {
+            let is_folder = rustix::fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+            if is_folder {
+                let path = parent.join(name);
+                let path = String::from_utf8_lossy(&path);
+                return Err(ImageError::Conflict(format!(
+                    "cannot overwrite directory \"/{path}\" with non-directory"
+                )));
+            }
+        }
         let max = self.budget.limits().max_replaced;
         self.tree.clear(parent, name, self.contents, max)
     }
@@ -176,6 +219,12 @@ impl<'a> Unpacker<'a> {
                 let stat = rustix::fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(|e| failed("examine", &path, e))?;
                 if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+                    if self.plain.is_some() {
+                        let path = String::from_utf8_lossy(&path);
+                        return Err(ImageError::Conflict(format!(
+                            "cannot overwrite non-directory \"/{path}\" with directory"
+                        )));
+                    }
                     let found = self.clear(parent, name)?;
                     make().map_err(|(e, path)| failed("make the directory", &path, e))?;
                     if found == Found::Whiteout {
@@ -191,8 +240,7 @@ impl<'a> Unpacker<'a> {
     fn hard_link(&mut self, parent: &Parent, name: &[u8], entry: &Entry) -> Result<()> {
         let link = String::from_utf8_lossy(&entry.link).into_owned();
         let refuse = |why: &str| ImageError::entry(&entry.name, format!("a hard link to \"{link}\", {why}"));
-        let target = CleanPath::new(&entry.link, self.budget.limits())
-            .map_err(|_| refuse("which points out of the layer's root"))?;
+        let target = self.path(&entry.link).map_err(|_| refuse("which points out of the layer's root"))?;
         let (target_parent, target_name) = target.split().ok_or_else(|| refuse("which is a directory"))?;
         let missing = "which this layer doesn't hold before it";
         let target_parent = match self.tree.parent(target_parent, None) {

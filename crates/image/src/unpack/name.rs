@@ -39,6 +39,34 @@ impl CleanPath {
         Ok(CleanPath(path))
     }
 
+    /// A path that a person gives: `..` of the root is the root, as the kernel has it. Where links lie on the way the
+    /// kernel would go back to where they led; who follows them resolves `..` there.
+    pub(super) fn in_root(path: &[u8]) -> CleanPath {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for part in path.split(|b| *b == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        CleanPath(parts.join(&b'/'))
+    }
+
+    /// The same below the clean path `base`.
+    pub(super) fn below(self, base: &[u8]) -> CleanPath {
+        match (base, self.0.as_slice()) {
+            (b"", _) => self,
+            (base, b"") => CleanPath(base.to_vec()),
+            (base, path) => CleanPath([base, b"/", path].concat()),
+        }
+    }
+
+    /// Whether it is the root.
+    pub(super) fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Parent and last component; `None` for the root.
     pub(super) fn split(&self) -> Option<(&[u8], &[u8])> {
         if self.0.is_empty() {

@@ -9,9 +9,10 @@
 //! | /dev with its nodes ([`crate::devices`]) | devpts, tmpfs ([`pseudo`]) |
 //! | the container's control groups ([`crate::cgroups`]) | |
 //!
-//! [`target`] finds or makes the place; [`mask`] covers what must not be seen.
+//! [`fill`] puts the image's files into a new volume; [`target`] finds or makes the place; [`mask`] covers what must not be seen.
 
 pub mod bind;
+mod fill;
 pub mod ids;
 pub(crate) mod mask;
 pub(crate) mod pseudo;
@@ -206,25 +207,7 @@ pub(crate) fn attach_all(
         let target = mount.target.as_str();
         match &mount.source {
             Source::Bind(_) | Source::OfContainer { .. } | Source::Image(_) | Source::Devices(_) => {
-                let made = next()?;
-                let kind = target::Kind::of(&made)?;
-                let place = target::find(root, target, kind)?;
-                if let Source::Bind(bind::Bind { fill: true, reown, .. }) = &mount.source
-                    && kind == target::Kind::Folder
-                {
-                    pseudo::fill(root, &place, &made, target)?;
-                    if *reown {
-                        // The container's root gives it on, through the mapping.
-                        source::reown(target, made.as_fd(), (Some(program.uid), Some(program.gid)))?;
-                    }
-                }
-                if matches!(mount.source, Source::Bind(bind::Bind { fill: true, .. }))
-                    && mount.attributes.readonly
-                {
-                    set_attributes(made.as_fd(), &Attributes::default().readonly().change())
-                        .step(STEP, || format!("make {target} read-only"))?;
-                }
-                attach(&made, &place, target)?;
+                attach_made(mount, &next()?, root, program)?;
                 if let Source::Devices(extra) = &mount.source {
                     for path in devices::nodes_to_attach(extra) {
                         let target = format!("{target}/{path}");
@@ -241,7 +224,7 @@ pub(crate) fn attach_all(
                 let place = target::find(root, target, target::Kind::Folder)?;
                 let made = if *of_host { next()? } else { pseudo::tmpfs(options, mount.attributes)? };
                 if *copy_up {
-                    pseudo::copy_up(&place, &made, target)?;
+                    fill::copy_up(&place, &made, target)?;
                 }
                 attach(&made, &place, target)?;
             }
@@ -253,6 +236,27 @@ pub(crate) fn attach_all(
         }
     }
     Ok(())
+}
+
+/// In the child: attaches what the supervisor made, and fills a volume that is empty.
+pub(crate) fn attach_made(mount: &Mount, made: &OwnedFd, root: BorrowedFd<'_>, program: &User) -> Result<()> {
+    let target = mount.target.as_str();
+    let kind = target::Kind::of(made)?;
+    let place = target::find(root, target, kind)?;
+    if let Source::Bind(bind::Bind { fill: true, reown, .. }) = &mount.source
+        && kind == target::Kind::Folder
+    {
+        fill::fill(root, &place, made, target)?;
+        if *reown {
+            // The container's root gives it on, through the mapping.
+            source::reown(target, made.as_fd(), (Some(program.uid), Some(program.gid)))?;
+        }
+    }
+    if matches!(mount.source, Source::Bind(bind::Bind { fill: true, .. })) && mount.attributes.readonly {
+        set_attributes(made.as_fd(), &Attributes::default().readonly().change())
+            .step(STEP, || format!("make {target} read-only"))?;
+    }
+    attach(made, &place, target)
 }
 
 /// Attaches a detached mount at the place found for it.

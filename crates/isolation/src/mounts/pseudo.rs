@@ -2,8 +2,6 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, openat};
-use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
     fsmount, fsopen,
@@ -68,95 +66,4 @@ pub(crate) fn mount(kind: &str, options: &[(&str, &str)], attributes: Attributes
     let flags = u32::try_from(attributes.change().set).unwrap_or(0);
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(flags))
         .step(STEP, || format!("mount a {kind}"))
-}
-
-/// Fills a volume with what the image has at its target, if it is empty. Only the image's own files count (the
-/// place must not be one of the kernel's file systems, to which a link of the image may lead), and of several
-/// containers that begin with the same volume one does it while the others wait.
-pub(crate) fn fill(root: BorrowedFd<'_>, place: &OwnedFd, volume: &OwnedFd, target: &str) -> Result<()> {
-    let device = |fd: BorrowedFd<'_>| {
-        rustix::fs::fstat(fd).map(|stat| stat.st_dev).step(STEP, || format!("look at {target}"))
-    };
-    if device(root)? != device(place.as_fd())? {
-        return Ok(());
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let turn =
-        openat(volume, ".", flags, Mode::empty()).step(STEP, || format!("open the volume for {target}"))?;
-    flock(&turn, FlockOperation::LockExclusive).step(STEP, || format!("lock the volume for {target}"))?;
-    if is_empty(volume)? { copy_up(place, volume, target) } else { Ok(()) }
-}
-
-/// Whether there is nothing in the folder.
-fn is_empty(folder: &OwnedFd) -> Result<bool> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let read = || -> rustix::io::Result<bool> {
-        for entry in Dir::read_from(openat(folder, ".", flags, Mode::empty())?)? {
-            if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    };
-    read().step(STEP, || "list a volume")
-}
-
-/// Copies what the image has at a place into the file system that will cover it: regular files, folders and
-/// links, with their modes and owners.
-pub(crate) fn copy_up(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> {
-    let open = |folder: &OwnedFd| {
-        openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-    };
-    let source = open(from).step(STEP, || format!("read {target} of the image"))?;
-    let aim = open(to).step(STEP, || format!("write {target}"))?;
-    let stat = rustix::fs::fstat(&source).step(STEP, || format!("look at {target} of the image"))?;
-    rustix::fs::fchmod(&aim, Mode::from_raw_mode(stat.st_mode))
-        .and_then(|()| {
-            let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
-            rustix::fs::fchown(&aim, Some(uid), Some(gid))
-        })
-        .step(STEP, || format!("give {target} the owner and mode that it has in the image"))?;
-    copy_folder(&source, &aim, 0).step(STEP, || format!("copy {target} of the image into memory"))
-}
-
-fn copy_folder(from: &OwnedFd, to: &OwnedFd, depth: u32) -> rustix::io::Result<()> {
-    if depth > 64 {
-        return Err(Errno::NAMETOOLONG);
-    }
-    let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    for entry in Dir::read_from(from)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        let stat = rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let mode = Mode::from_raw_mode(stat.st_mode);
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                rustix::fs::mkdirat(to, name, mode)?;
-                let (source, aim) =
-                    (openat(from, name, folder, Mode::empty())?, openat(to, name, folder, Mode::empty())?);
-                copy_folder(&source, &aim, depth + 1)?;
-            }
-            FileType::Symlink => {
-                let link = rustix::fs::readlinkat(from, name, Vec::new())?;
-                rustix::fs::symlinkat(link.as_c_str(), to, name)?;
-            }
-            FileType::RegularFile => {
-                let source =
-                    openat(from, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let aim = openat(to, name, flags, mode)?;
-                while rustix::fs::sendfile(&aim, &source, None, 1 << 20)? > 0 {}
-            }
-            _ => continue,
-        }
-        let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
-        rustix::fs::chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            rustix::fs::chmodat(to, name, mode, AtFlags::empty())?;
-        }
-    }
-    Ok(())
 }

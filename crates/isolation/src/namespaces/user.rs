@@ -95,6 +95,23 @@ impl IdMappings {
         IdMappings::find(&self.gids, id)
     }
 
+    /// Which user of the container a user outside is, if any.
+    pub fn inside_user(&self, id: u32) -> Option<u32> {
+        IdMappings::find_inside(&self.uids, id)
+    }
+
+    /// The same of a group.
+    pub fn inside_group(&self, id: u32) -> Option<u32> {
+        IdMappings::find_inside(&self.gids, id)
+    }
+
+    fn find_inside(lines: &[IdMap], id: u32) -> Option<u32> {
+        lines.iter().find_map(|line| {
+            let offset = id.checked_sub(line.outside).filter(|offset| *offset < line.count)?;
+            line.inside.checked_add(offset)
+        })
+    }
+
     fn find(lines: &[IdMap], id: u32) -> Option<u32> {
         lines.iter().find_map(|line| {
             let offset = id.checked_sub(line.inside).filter(|offset| *offset < line.count)?;
@@ -209,6 +226,7 @@ mod tests {
         assert_eq!(mappings.outside(0, 0), Some((524_288, 524_288)));
         assert_eq!(mappings.outside(999, 65_535), Some((525_287, 589_823)));
         assert_eq!(mappings.outside(0, 65_536), None);
+        assert_eq!((mappings.inside_user(525_287), mappings.inside_group(589_824)), (Some(999), None));
         assert_eq!(IdMappings::render(&mappings.uids), "0 524288 65536\n");
         assert_eq!(IdMappings::nobody().outside(0, 0), None);
     }

@@ -81,3 +81,13 @@ fn ended(result: Result<(), impl Display>) -> ExitCode {
         }
     }
 }
+
+/// Exchanges two names for ever (renameat2(2), RENAME_EXCHANGE).
+pub(crate) fn swap(one: &OsStr, other: &OsStr) -> ExitCode {
+    loop {
+        if let Err(error) = rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE)
+        {
+            return ended(Err(error));
+        }
+    }
+}

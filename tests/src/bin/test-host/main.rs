@@ -10,6 +10,7 @@
 //! - `test-host tmpfile FOLDER NAME`, `test-host setxattr PATH NAME HEX`: attacks that no shell command makes, run
 //!   inside a container;
 //! - `test-host listen KIND ADDRESS [hold]`: a receiver of log lines, on the host;
+//! - `test-host swap PATH PATH`: an attack, run inside a container: exchanges two names, again and again;
 //! - `test-host look`: lists what is left over, on the host where it is run;
 //! - `test-host images`: makes the test images that are missing, and prints where they are.
 //!
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         ("peek", [seconds, path]) => peek::peek(seconds, path),
         ("tmpfile", [folder, name]) => attack::tmpfile(folder, name),
         ("setxattr", [path, name, hex]) => attack::setxattr(path, name, hex),
+        ("swap", [one, other]) => attack::swap(one, other),
         ("lend", [socket, folder]) => attack::lend(socket, folder),
         ("borrow", [socket, name]) => attack::borrow(socket, name),
         ("listen", [kind, address]) => listen::listen(kind, address, false),
