@@ -6,6 +6,7 @@ mod attach;
 mod capabilities;
 mod descriptors;
 mod devices;
+mod docker_flags;
 mod exec;
 mod groups;
 mod image_archives;
@@ -26,6 +27,8 @@ mod signals;
 mod stdio;
 mod top;
 mod volume;
+mod volume_options;
+mod volumes_from;
 
 /// `run --rm FLAGS… IMAGE sh -c SCRIPT`.
 fn sh(host: &bulkhead_tests::Host, flags: &[&str], image: &str, script: &str) -> bulkhead_tests::Cmd {

@@ -41,6 +41,7 @@ pub(super) fn create(
     detached: bool,
     purpose: Purpose,
 ) -> Result<Created, Failure> {
+    warn(&flags.check()?);
     let request = flags.request(detached)?;
     let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     // Through sudo, the one who asks is not root.

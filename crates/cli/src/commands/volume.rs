@@ -28,6 +28,12 @@ pub struct Volume {
 enum Subcommand {
     /// Make a volume
     Create {
+        /// Driver of the volume: local
+        #[arg(short, long, value_name = "DRIVER", default_value = "local")]
+        driver: String,
+        /// Option of the driver: type=tmpfs|none, device=…, o=MOUNT_OPTIONS
+        #[arg(short, long, value_name = "KEY=VALUE")]
+        opt: Vec<String>,
         /// Set a label
         #[arg(long, value_name = "KEY=VALUE")]
         label: Vec<String>,
@@ -98,10 +104,11 @@ const TABLE: Table<'static> = Table {
 impl Volume {
     pub(super) fn run(self, context: &Context) -> Done {
         match self.command {
-            Subcommand::Create { label, name } => {
-                let made = context
-                    .engine()?
-                    .create_volume(name.as_deref(), labels(&label, &[])?.into_iter().collect())?;
+            Subcommand::Create { driver, opt, label, name } => {
+                let ordered = |given: &[String]| Ok::<_, Failure>(labels(given, &[])?.into_iter().collect());
+                bulkhead_engine::spec::binds::refuse_driver(Some(&driver))?;
+                let made =
+                    context.engine()?.create_volume(name.as_deref(), ordered(&label)?, ordered(&opt)?)?;
                 println!("{}", made.name);
                 Ok(0)
             }

@@ -1,9 +1,12 @@
 //! The flags that make a container, and what they mean: a request in Docker's own form, as the engine and the
 //! API take it.
 
+mod accepted;
+pub(crate) mod docker;
 mod flags;
 mod lists;
 mod mount_flag;
+mod ports;
 
 use std::collections::HashMap;
 
@@ -14,7 +17,6 @@ use bulkhead_engine::spec::mount_ids;
 use bulkhead_engine::spec::namespaces::{TIME_BOOTTIME, TIME_MONOTONIC};
 
 use crate::failure::Failure;
-use crate::output::units::ram_in_bytes;
 
 pub(crate) use flags::CreateFlags;
 pub(crate) use lists::{labels, variables};
@@ -23,6 +25,7 @@ impl CreateFlags {
     /// The request; `detached` says whether nobody is attached from the start.
     pub(crate) fn request(&self, detached: bool) -> Result<ContainerCreateBody, Failure> {
         let attached = self.attached(detached)?;
+        let published = ports::published(&self.publish)?;
         Ok(ContainerCreateBody {
             hostname: self.hostname.clone(),
             domainname: self.domainname.clone(),
@@ -41,7 +44,8 @@ impl CreateFlags {
             labels: Some(lists::labels(&self.label, &self.label_file)?),
             stop_signal: self.stop_signal.clone().map(check_signal).transpose()?,
             stop_timeout: self.stop_timeout,
-            host_config: Some(self.host_config()?),
+            exposed_ports: Some(ports::exposed(&self.expose, &published)?).filter(|ports| !ports.is_empty()),
+            host_config: Some(HostConfig { port_bindings: ports::some(published), ..self.host_config()? }),
             ..ContainerCreateBody::default()
         })
     }
@@ -101,6 +105,10 @@ impl CreateFlags {
                 .clone()
                 .map(|driver| HostConfigLogConfig { typ: Some(driver), ..HostConfigLogConfig::default() }),
             binds: list(&self.volume),
+            volumes_from: list(&self.volumes_from),
+            volume_driver: self.volume_driver.clone(),
+            runtime: self.runtime.clone(),
+            publish_all_ports: self.publish_all.then_some(true),
             mounts: Some(mounts).filter(|mounts| !mounts.is_empty()),
             tmpfs: Some(lists::tmpfs(&self.tmpfs)).filter(|map| !map.is_empty()),
             readonly_rootfs: Some(self.read_only),
@@ -141,12 +149,15 @@ impl CreateFlags {
             cpu_shares: self.cpu_shares,
             cpu_period: self.cpu_period,
             cpu_quota: self.cpu_quota,
+            cpu_realtime_period: self.cpu_rt_period,
+            cpu_realtime_runtime: self.cpu_rt_runtime,
             cpuset_cpus: self.cpuset_cpus.clone(),
             cpuset_mems: self.cpuset_mems.clone(),
             pids_limit: self.pids_limit,
             ulimits: Some(self.ulimit.iter().map(|text| lists::ulimit(text)).collect::<Result<Vec<_>, _>>()?)
                 .filter(|list| !list.is_empty()),
             blkio_weight: self.blkio_weight,
+            blkio_weight_device: lists::weights(&self.blkio_weight_device)?,
             blkio_device_read_bps: lists::throttles("device-read-bps", &self.device_read_bps, true)?,
             blkio_device_write_bps: lists::throttles("device-write-bps", &self.device_write_bps, true)?,
             blkio_device_read_iops: lists::throttles("device-read-iops", &self.device_read_iops, false)?,
@@ -190,13 +201,8 @@ pub(crate) fn invalid(flag: &str, value: &str, expected: &str) -> Failure {
     Failure::new(format!("invalid argument {value:?} for \"--{flag}\" flag: expected {expected}")).code(125)
 }
 
-fn size(flag: &str, text: Option<&String>) -> Result<Option<i64>, Failure> {
-    let read = |text: &String| {
-        ram_in_bytes(text).map_err(|error| {
-            Failure::new(format!("invalid argument {text:?} for \"--{flag}\" flag: {error}")).code(125)
-        })
-    };
-    text.map(read).transpose()
+pub(crate) fn size(flag: &str, text: Option<&String>) -> Result<Option<i64>, Failure> {
+    text.map(|text| lists::ram(flag, text)).transpose()
 }
 
 fn check_signal(signal: String) -> Result<String, Failure> {

@@ -12,7 +12,7 @@ use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::namespaces::{self, Mode, Modes};
-use crate::spec::{Leaves, merge};
+use crate::spec::{Leaves, merge, volumes_from};
 use crate::store::containers::Container;
 use crate::store::{addresses, containers, id_ranges, images, volumes};
 use crate::users::choose;
@@ -70,7 +70,10 @@ impl Engine {
         let id = id::random();
         namespaces::check(&request, &host)?;
         self.name_itself(&mut request, &id)?;
+        let from = self.volumes_from(&host)?;
+        volumes_from::instead_of_the_image_s(&mut request.volumes, &from);
         let mut wanted = binds::read(&request)?;
+        binds::add_missing(&mut wanted, from);
         check_sources(&wanted)?;
         for one in &mut wanted {
             if let Source::Image { id } = &mut one.source {
@@ -106,6 +109,16 @@ impl Engine {
             return Err(error);
         }
         Ok(Created { container, warnings })
+    }
+
+    /// What comes from the other containers of `--volumes-from`.
+    fn volumes_from(&self, host: &HostConfig) -> Result<Vec<Wanted>> {
+        let mut all = Vec::new();
+        for text in host.volumes_from.iter().flatten() {
+            let (name, readonly) = volumes_from::parse(text)?;
+            volumes_from::add(&mut all, binds::read(&self.container(name)?.config)?, readonly);
+        }
+        Ok(all)
     }
 
     /// The host name that the container will have, if it was given none.
@@ -189,11 +202,12 @@ impl Engine {
                     {
                         images::take(transaction, id, &container.id)?;
                     }
-                    if let Source::Volume { name, anonymous, labels, .. } = &one.source {
+                    if let Source::Volume { name, anonymous, labels, options, .. } = &one.source {
                         let volume = volumes::Volume {
                             name: name.clone(),
                             created: now_nanoseconds() / 1_000_000_000,
                             labels: labels.clone(),
+                            options: options.clone(),
                             anonymous: *anonymous,
                             first_id,
                         };

@@ -17,7 +17,7 @@ use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
-use crate::spec::{self, Surroundings, text};
+use crate::spec::{self, Surroundings, text, volume_options};
 use crate::store::containers::Container;
 use crate::store::{addresses, id_ranges, volumes};
 use crate::users::Users;
@@ -231,8 +231,11 @@ impl Engine {
         all.reserved = Taken::new(id_ranges::reserved(connection)?);
         for one in wanted {
             if let binds::Source::Volume { name, .. } = &one.source {
-                let first = volumes::find(connection, name)?.map_or(0, |volume| volume.first_id);
-                all.first.push((name.clone(), first));
+                let volume = volumes::find(connection, name)?;
+                all.first.push((name.clone(), volume.as_ref().map_or(0, |volume| volume.first_id)));
+                if let Some(volume) = volume {
+                    all.places.push((name.clone(), volume_options::read(&volume.options)?));
+                }
             }
         }
         Ok(all)

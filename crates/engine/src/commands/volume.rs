@@ -9,15 +9,23 @@ use super::create::{make_volume, now_nanoseconds};
 use super::prune::{Pruned, size};
 use crate::error::{Doing, Error, Result};
 use crate::spec::binds::volume_name;
+use crate::spec::volume_options;
 use crate::store::volumes;
 use crate::{Engine, id};
 
 impl Engine {
-    /// Makes a volume; without a name it gets one that nobody has. One that is there stays as it is.
+    /// Makes a volume; without a name it gets one that nobody has. One that is there stays as it is. `options` are those
+    /// of the driver local.
     ///
     /// # Errors
-    /// A name that can be none.
-    pub fn create_volume(&mut self, name: Option<&str>, labels: BTreeMap<String, String>) -> Result<Volume> {
+    /// A name that can be none, or options that cannot be held.
+    pub fn create_volume(
+        &mut self,
+        name: Option<&str>,
+        labels: BTreeMap<String, String>,
+        options: BTreeMap<String, String>,
+    ) -> Result<Volume> {
+        volume_options::read(&options)?;
         let anonymous = name.is_none();
         let name = name.map_or_else(|| Ok(id::random()), volume_name)?;
         self.repair()?;
@@ -26,6 +34,7 @@ impl Engine {
             name: name.clone(),
             created: now_nanoseconds() / 1_000_000_000,
             labels,
+            options,
             anonymous,
             first_id,
         };
@@ -131,6 +140,7 @@ impl Engine {
             driver: "local".into(),
             created_at: created,
             labels: volume.labels.into_iter().collect::<HashMap<_, _>>(),
+            options: volume.options.into_iter().collect(),
             scope: Some(VolumeScopeEnum::LOCAL),
             ..Volume::default()
         }

@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-use bollard_stubs::models::{HostConfig, ThrottleDevice};
-use bulkhead_isolation::cgroups::resources::{Resources, Throttle, ThrottleKind};
+use bollard_stubs::models::{HostConfig, ResourcesBlkioWeightDevice, ThrottleDevice};
+use bulkhead_isolation::cgroups::layout::Layout;
+use bulkhead_isolation::cgroups::resources::{Resources, Throttle, ThrottleKind, Weight};
 
 use super::security::Security;
 use crate::error::{Doing, Error, Result};
@@ -30,11 +31,12 @@ pub(crate) fn plan(host: &HostConfig, security: &Security, warnings: &mut Vec<St
     };
     memory(host, &mut limits, warnings)?;
     processors(host, &mut limits)?;
+    real_time(host, &mut limits)?;
     if limits.blkio_weight.is_some_and(|weight| !(10..=1000).contains(&weight)) {
         return Err(Error::Invalid("Range of blkio weight is from 10 to 1000".into()));
     }
-    if host.blkio_weight_device.as_ref().is_some_and(|list| !list.is_empty()) {
-        return Err(Error::Invalid("this version of bulkhead does not support blkio-weight-device".into()));
+    for device in host.blkio_weight_device.iter().flatten() {
+        limits.blkio_weight_device.push(weight(device)?);
     }
     for (kind, devices) in [
         (ThrottleKind::ReadBytes, &host.blkio_device_read_bps),
@@ -97,7 +99,6 @@ fn memory(host: &HostConfig, limits: &mut Resources, warnings: &mut Vec<String>)
 }
 
 fn counts_swap() -> bool {
-    use bulkhead_isolation::cgroups::layout::Layout;
     Layout::detect().is_ok_and(|layout| layout.has("memory", "memory.memsw.limit_in_bytes"))
 }
 
@@ -136,18 +137,55 @@ fn processors(host: &HostConfig, limits: &mut Resources) -> Result<()> {
     Ok(())
 }
 
-fn throttle(kind: ThrottleKind, device: &ThrottleDevice) -> Result<Throttle> {
-    let path = device.path.as_deref().unwrap_or("");
+/// The numbers of a disk.
+fn disk(path: &str) -> Result<(u32, u32)> {
     let metadata = std::fs::metadata(path).doing(|| format!("look at the device {path}"))?;
     if !metadata.file_type().is_block_device() {
         return Err(Error::Invalid(format!("{path} is not a block device")));
     }
+    Ok((rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev())))
+}
+
+fn throttle(kind: ThrottleKind, device: &ThrottleDevice) -> Result<Throttle> {
+    let path = device.path.as_deref().unwrap_or("");
+    let (major, minor) = disk(path)?;
     let rate = u64::try_from(device.rate.unwrap_or(0))
         .map_err(|_| Error::Invalid(format!("invalid rate for {path}")))?;
-    Ok(Throttle {
-        kind,
-        major: rustix::fs::major(metadata.rdev()),
-        minor: rustix::fs::minor(metadata.rdev()),
-        rate,
-    })
+    Ok(Throttle { kind, major, minor, rate })
+}
+
+fn weight(device: &ResourcesBlkioWeightDevice) -> Result<Weight> {
+    let path = device.path.as_deref().unwrap_or("");
+    let (major, minor) = disk(path)?;
+    let weight = device.weight.and_then(|weight| u16::try_from(weight).ok());
+    let weight = weight.filter(|weight| (10..=1000).contains(weight));
+    let weight = weight.ok_or_else(|| {
+        Error::Invalid(format!("invalid weight for {path}: the range of blkio weight is from 10 to 1000"))
+    })?;
+    Ok(Weight { major, minor, weight })
+}
+
+/// `--cpu-rt-period` and `--cpu-rt-runtime`: of these the kernel checks the rest, with what the groups above have.
+fn real_time(host: &HostConfig, limits: &mut Resources) -> Result<()> {
+    limits.cpu_rt_period = positive(host.cpu_realtime_period, "cpu-rt-period")?;
+    limits.cpu_rt_runtime = host.cpu_realtime_runtime.filter(|runtime| *runtime != 0);
+    if limits.cpu_rt_period.is_none() && limits.cpu_rt_runtime.is_none() {
+        return Ok(());
+    }
+    let layout = Layout::detect()?;
+    if layout.version() == "2" || !layout.has("cpu", "cpu.rt_runtime_us") {
+        return Err(Error::Invalid(
+            "Your kernel does not support CPU real-time scheduler: it schedules no groups so \
+             (CONFIG_RT_GROUP_SCHED, with cgroup version 1)"
+                .into(),
+        ));
+    }
+    if let (Some(period), Some(runtime)) = (limits.cpu_rt_period, limits.cpu_rt_runtime)
+        && u64::try_from(runtime).is_ok_and(|runtime| runtime > period)
+    {
+        return Err(Error::Invalid(
+            "cpu real-time runtime cannot be higher than cpu real-time period".into(),
+        ));
+    }
+    Ok(())
 }

@@ -26,3 +26,12 @@ pub fn set(connection: &Connection, key: &str, value: &str) -> Result<()> {
     )?;
     Ok(())
 }
+
+/// Takes it away.
+///
+/// # Errors
+/// The database's.
+pub fn unset(connection: &Connection, key: &str) -> Result<()> {
+    connection.execute("DELETE FROM settings WHERE key = ?1", [key])?;
+    Ok(())
+}

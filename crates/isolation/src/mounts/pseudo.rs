@@ -74,10 +74,7 @@ pub(crate) fn mount(kind: &str, options: &[(&str, &str)], attributes: Attributes
 /// place must not be one of the kernel's file systems, to which a link of the image may lead), and of several
 /// containers that begin with the same volume one does it while the others wait.
 pub(crate) fn fill(root: BorrowedFd<'_>, place: &OwnedFd, volume: &OwnedFd, target: &str) -> Result<()> {
-    let device = |fd: BorrowedFd<'_>| {
-        rustix::fs::fstat(fd).map(|stat| stat.st_dev).step(STEP, || format!("look at {target}"))
-    };
-    if device(root)? != device(place.as_fd())? {
+    if !is_of_image(root, place, target)? {
         return Ok(());
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -85,6 +82,34 @@ pub(crate) fn fill(root: BorrowedFd<'_>, place: &OwnedFd, volume: &OwnedFd, targ
         openat(volume, ".", flags, Mode::empty()).step(STEP, || format!("open the volume for {target}"))?;
     flock(&turn, FlockOperation::LockExclusive).step(STEP, || format!("lock the volume for {target}"))?;
     if is_empty(volume)? { copy_up(place, volume, target) } else { Ok(()) }
+}
+
+/// Whether a place is in the image's own file system.
+fn is_of_image(root: BorrowedFd<'_>, place: &OwnedFd, target: &str) -> Result<bool> {
+    let device = |fd: BorrowedFd<'_>| {
+        rustix::fs::fstat(fd).map(|stat| stat.st_dev).step(STEP, || format!("look at {target}"))
+    };
+    Ok(device(root)? == device(place.as_fd())?)
+}
+
+/// The same for a file system in memory, which is new. Its root keeps the mode and the owner that `options` give it, and
+/// those of a new one where the place is most likely one that the image does not have.
+pub(crate) fn fill_memory(
+    root: BorrowedFd<'_>,
+    place: &OwnedFd,
+    made: &OwnedFd,
+    target: &str,
+    options: &[(String, String)],
+) -> Result<()> {
+    let stat = rustix::fs::fstat(place).step(STEP, || format!("look at {target} of the image"))?;
+    if !is_of_image(root, place, target)? || stat.st_uid == 0 && is_empty(place)? {
+        return Ok(());
+    }
+    if options.iter().any(|(key, _)| matches!(key.as_str(), "mode" | "uid" | "gid")) {
+        copy_files(place, made, target)
+    } else {
+        copy_up(place, made, target)
+    }
 }
 
 /// Whether there is nothing in the folder.
@@ -103,20 +128,26 @@ fn is_empty(folder: &OwnedFd) -> Result<bool> {
 
 /// Copies what the image has at a place into the file system that will cover it: regular files, folders and
 /// links, with their modes and owners.
-pub(crate) fn copy_up(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> {
-    let open = |folder: &OwnedFd| {
-        openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-    };
-    let source = open(from).step(STEP, || format!("read {target} of the image"))?;
+fn copy_up(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> {
     let aim = open(to).step(STEP, || format!("write {target}"))?;
-    let stat = rustix::fs::fstat(&source).step(STEP, || format!("look at {target} of the image"))?;
+    let stat = rustix::fs::fstat(from).step(STEP, || format!("look at {target} of the image"))?;
     rustix::fs::fchmod(&aim, Mode::from_raw_mode(stat.st_mode))
         .and_then(|()| {
             let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
             rustix::fs::fchown(&aim, Some(uid), Some(gid))
         })
         .step(STEP, || format!("give {target} the owner and mode that it has in the image"))?;
-    copy_folder(&source, &aim, 0).step(STEP, || format!("copy {target} of the image into memory"))
+    copy_files(from, to, target)
+}
+
+fn open(folder: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn copy_files(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> {
+    let source = open(from).step(STEP, || format!("read {target} of the image"))?;
+    let aim = open(to).step(STEP, || format!("write {target}"))?;
+    copy_folder(&source, &aim, 0).step(STEP, || format!("copy {target} of the image into it"))
 }
 
 fn copy_folder(from: &OwnedFd, to: &OwnedFd, depth: u32) -> rustix::io::Result<()> {
