@@ -6,6 +6,7 @@
 //! | a container to be removed at its end, never started | its maker is dead | it is removed |
 //! | a container to be removed at its end, which has ended | its status says so | it is removed |
 //! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
+//! | a container whose limits were being changed | it is noted | see [`update`](crate::commands::update) |
 //! | folders of removed containers | they are in the trash folder, or have no record | they are deleted |
 //! | ID ranges of removed containers | they are marked | they are freed, once no file or process is left |
 //! | copies of layers for removed containers | no record needs them | they are deleted, see [`shifted`](crate::shifted) |
@@ -44,6 +45,7 @@ impl Engine {
                 Err(_) => drop(self.remove_locked(&container, true, None)),
             }
         }
+        self.finish_updates()?;
         self.empty_trash();
         // What cannot be removed now is met again.
         let _ = self.remove_unneeded_copies();

@@ -5,6 +5,7 @@
 //! pipe; whoever feeds its input, the read end of one. An exec's streams go straight to its program, or its
 //! terminal straight to the client, so the supervisor copies nothing for it.
 
+use bulkhead_isolation::cgroups::resources::Resources;
 use bulkhead_isolation::trace::Lap;
 use bulkhead_isolation::{Plan, TerminalSize};
 use bulkhead_network::endpoint::Endpoint;
@@ -40,6 +41,8 @@ pub enum Request {
         /// Where its link is.
         link: String,
     },
+    /// Set these limits. Replied to with `Updated`.
+    Update(Box<Resources>),
     /// Freeze or thaw the container.
     Freeze(bool),
     /// Answer when the container ends.
@@ -136,6 +139,11 @@ pub enum Reply {
     Failed(bulkhead_isolation::Error),
     /// It was done.
     Done,
+    /// The limits hold.
+    Updated {
+        /// What could not be set and was left out, a sentence each.
+        warnings: Vec<String>,
+    },
     /// The exec runs; its terminal's own side comes with this if it has one.
     ExecStarted {
         /// The container's name.

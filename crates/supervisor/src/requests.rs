@@ -79,6 +79,10 @@ impl Life {
                 self.identity.link = link;
                 done
             }
+            Request::Update(resources) => {
+                let warnings = self.born.cgroup.limit(&resources)?;
+                Ok(Some((Reply::Updated { warnings }, None)))
+            }
             Request::Freeze(frozen) => {
                 self.born.cgroup.freeze(frozen)?;
                 self.status.state = if frozen { State::Paused } else { State::Running };

@@ -26,6 +26,7 @@ mod seccomp;
 mod signals;
 mod stdio;
 mod top;
+mod update;
 mod volume;
 mod volume_options;
 mod volumes_from;

@@ -99,8 +99,8 @@ fn what_cannot_be_held_is_refused() {
 fn killed_in_the_middle() {
     let host = Host::new("volume-options-killed").with_busybox();
     host.sh("mkdir /run/folder; chmod 777 /run/folder; echo there > /run/folder/file
-        for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
-            timeout -s KILL 0.0$i bulkhead volume create -o type=none -o o=bind -o device=/run/folder v$i >/dev/null 2>&1 || true
+        for i in $(seq 1 30); do
+            timeout -s KILL $(printf 0.%03d $i) bulkhead volume create -o type=none -o o=bind -o device=/run/folder v$i >/dev/null 2>&1 || true
             if bulkhead volume inspect v$i >/dev/null 2>&1; then
                 test \"$(bulkhead run --rm -v v$i:/d busybox cat /d/file)\" = there
                 bulkhead volume rm v$i >/dev/null

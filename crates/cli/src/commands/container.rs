@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::{
-    Done, attach, create, exec, inspect, kill, logs, pause, ps, rename, restart, rm, run, start, stop, top,
-    wait,
+    Done, attach, create, exec, inspect, kill, logs, pause, port, ps, rename, restart, rm, run, start, stop,
+    top, update, wait,
 };
 use crate::Context;
 use crate::failure::Failure;
@@ -37,6 +37,8 @@ enum Subcommand {
     Ls(ps::Ps),
     /// Freeze containers
     Pause(pause::Pause),
+    /// Show where its ports are published
+    Port(port::Port),
     /// Remove all containers that do not run
     Prune(Prune),
     /// Give a container another name
@@ -56,6 +58,8 @@ enum Subcommand {
     Top(top::Top),
     /// Let frozen containers go on
     Unpause(pause::Unpause),
+    /// Give containers other limits
+    Update(Box<update::Update>),
     /// Wait for containers to end, and print their exit codes
     Wait(wait::Wait),
 }
@@ -78,6 +82,7 @@ impl Container {
             Subcommand::Logs(command) => command.run(context),
             Subcommand::Ls(command) => command.run(context),
             Subcommand::Pause(command) => command.run(context),
+            Subcommand::Port(command) => command.run(context),
             Subcommand::Prune(command) => command.run(context),
             Subcommand::Rename(command) => command.run(context),
             Subcommand::Restart(command) => command.run(context),
@@ -87,6 +92,7 @@ impl Container {
             Subcommand::Stop(command) => command.run(context),
             Subcommand::Top(command) => command.run(context),
             Subcommand::Unpause(command) => command.run(context),
+            Subcommand::Update(command) => command.run(context),
             Subcommand::Wait(command) => command.run(context),
         }
     }

@@ -14,6 +14,7 @@ mod load;
 mod logs;
 mod ns;
 mod pause;
+mod port;
 mod ps;
 mod rename;
 mod restart;
@@ -25,6 +26,7 @@ mod stop;
 mod system;
 mod tag;
 mod top;
+mod update;
 mod version;
 mod volume;
 mod wait;
@@ -68,6 +70,8 @@ pub enum Command {
     Ns(ns::Ns),
     /// Freeze containers
     Pause(pause::Pause),
+    /// Show where a container's ports are published
+    Port(port::Port),
     /// List containers
     Ps(ps::Ps),
     /// Give a container another name
@@ -93,6 +97,8 @@ pub enum Command {
     Top(top::Top),
     /// Let frozen containers go on
     Unpause(pause::Unpause),
+    /// Give containers other limits
+    Update(Box<update::Update>),
     /// Show versions
     Version(version::Version),
     /// Manage volumes
@@ -118,6 +124,7 @@ impl Command {
             Command::Logs(command) => command.run(context),
             Command::Ns(command) => command.run(context),
             Command::Pause(command) => command.run(context),
+            Command::Port(command) => command.run(context),
             Command::Ps(command) => command.run(context),
             Command::Rename(command) => command.run(context),
             Command::Restart(command) => command.run(context),
@@ -130,6 +137,7 @@ impl Command {
             Command::Tag(command) => command.run(context),
             Command::Top(command) => command.run(context),
             Command::Unpause(command) => command.run(context),
+            Command::Update(command) => command.run(context),
             Command::Version(command) => command.run(context),
             Command::Volume(command) => command.run(context),
             Command::Wait(command) => command.run(context),

@@ -111,7 +111,7 @@ pub(super) fn security(given: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 /// `1.5` processors as billionths of one.
-pub(super) fn nano_cpus(text: &str) -> Result<i64, Failure> {
+pub(crate) fn nano_cpus(text: &str) -> Result<i64, Failure> {
     let bad = || invalid("cpus", text, "a number of processors, such as 1.5");
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 9

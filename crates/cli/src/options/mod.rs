@@ -19,7 +19,7 @@ use bulkhead_engine::spec::namespaces::{TIME_BOOTTIME, TIME_MONOTONIC};
 use crate::failure::Failure;
 
 pub(crate) use flags::CreateFlags;
-pub(crate) use lists::{labels, variables};
+pub(crate) use lists::{labels, nano_cpus, variables};
 
 impl CreateFlags {
     /// The request; `detached` says whether nobody is attached from the start.
@@ -138,10 +138,7 @@ impl CreateFlags {
             device_cgroup_rules: list(&self.device_cgroup_rule),
             memory: size("memory", self.memory.as_ref())?,
             memory_reservation: size("memory-reservation", self.memory_reservation.as_ref())?,
-            memory_swap: match self.memory_swap.as_deref() {
-                Some("-1") => Some(-1),
-                _ => size("memory-swap", self.memory_swap.as_ref())?,
-            },
+            memory_swap: swap(self.memory_swap.as_ref())?,
             memory_swappiness: self.memory_swappiness,
             oom_kill_disable: self.oom_kill_disable.then_some(true),
             oom_score_adj: self.oom_score_adj,
@@ -203,6 +200,14 @@ pub(crate) fn invalid(flag: &str, value: &str, expected: &str) -> Failure {
 
 pub(crate) fn size(flag: &str, text: Option<&String>) -> Result<Option<i64>, Failure> {
     text.map(|text| lists::ram(flag, text)).transpose()
+}
+
+/// `--memory-swap`, of which -1 is unlimited.
+pub(crate) fn swap(text: Option<&String>) -> Result<Option<i64>, Failure> {
+    match text.map(String::as_str) {
+        Some("-1") => Ok(Some(-1)),
+        _ => size("memory-swap", text),
+    }
 }
 
 fn check_signal(signal: String) -> Result<String, Failure> {

@@ -60,11 +60,15 @@ impl Engine {
         let lock = self.lock_stopped(container, |_| {
             Err(Error::Conflict(format!("container {} is already running", container.name)))
         })?;
-        if let Err(gone) = self.container(&container.id) {
-            // It was removed while the lock was waited for: the folder that was just made goes again.
-            let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
-            return Err(gone);
-        }
+        // As it is now: it may have been given other limits.
+        let container = &match self.container(&container.id) {
+            Ok(container) => container,
+            Err(gone) => {
+                // It was removed while the lock was waited for: the folder that was just made goes again.
+                let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
+                return Err(gone);
+            }
+        };
         self.let_the_last_supervisor_go(container)?;
         // Who made the container may have been killed before its folders were complete.
         let wanted = binds::read(&container.config)?;

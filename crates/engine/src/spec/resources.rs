@@ -13,6 +13,66 @@ use crate::error::{Doing, Error, Result};
 const LEAST_MEMORY: i64 = 6 * 1024 * 1024;
 
 pub(crate) fn plan(host: &HostConfig, security: &Security, warnings: &mut Vec<String>) -> Result<Resources> {
+    Ok(Resources { devices: security.device_rules.clone(), ..limits(host, warnings)? })
+}
+
+/// Of the limits `after`, those that are not as `before`; all of those that must be set together.
+pub(crate) fn changed(before: &Resources, mut after: Resources) -> Resources {
+    if (after.memory, after.memory_swap) == (before.memory, before.memory_swap) {
+        (after.memory, after.memory_swap) = (None, None);
+    }
+    if (after.cpu_quota, after.cpu_period) == (before.cpu_quota, before.cpu_period) {
+        (after.cpu_quota, after.cpu_period) = (None, None);
+    }
+    fn keep<T: PartialEq>(before: &Option<T>, after: &mut Option<T>) {
+        if before == after {
+            *after = None;
+        }
+    }
+    keep(&before.memory_reservation, &mut after.memory_reservation);
+    keep(&before.memory_swappiness, &mut after.memory_swappiness);
+    keep(&before.cpu_shares, &mut after.cpu_shares);
+    keep(&before.cpu_rt_period, &mut after.cpu_rt_period);
+    keep(&before.cpu_rt_runtime, &mut after.cpu_rt_runtime);
+    keep(&before.cpuset_cpus, &mut after.cpuset_cpus);
+    keep(&before.cpuset_mems, &mut after.cpuset_mems);
+    keep(&before.pids, &mut after.pids);
+    keep(&before.blkio_weight, &mut after.blkio_weight);
+    after.oom_kill_disable &= !before.oom_kill_disable;
+    if before.blkio_weight_device == after.blkio_weight_device {
+        after.blkio_weight_device.clear();
+    }
+    if before.throttle == after.throttle {
+        after.throttle.clear();
+    }
+    after
+}
+
+/// What undoes `wanted`: what held before, or no limit.
+pub(crate) fn undone(before: &Resources, wanted: &Resources) -> Resources {
+    fn back<T: Clone>(before: &Option<T>, wanted: &Option<T>, none: Option<T>) -> Option<T> {
+        wanted.as_ref().and_then(|_| before.clone().or(none))
+    }
+    Resources {
+        memory: back(&before.memory, &wanted.memory, Some(-1)),
+        memory_swap: back(&before.memory_swap, &wanted.memory_swap, Some(-1)),
+        memory_reservation: back(&before.memory_reservation, &wanted.memory_reservation, Some(-1)),
+        cpu_shares: back(&before.cpu_shares, &wanted.cpu_shares, Some(1024)),
+        cpu_quota: back(&before.cpu_quota, &wanted.cpu_quota, Some(-1)),
+        cpu_period: back(&before.cpu_period, &wanted.cpu_period, Some(100_000)),
+        cpu_rt_period: back(&before.cpu_rt_period, &wanted.cpu_rt_period, None),
+        cpu_rt_runtime: back(&before.cpu_rt_runtime, &wanted.cpu_rt_runtime, Some(0)),
+        // Of those, the group's beginning is not known.
+        cpuset_cpus: back(&before.cpuset_cpus, &wanted.cpuset_cpus, None),
+        cpuset_mems: back(&before.cpuset_mems, &wanted.cpuset_mems, None),
+        pids: back(&before.pids, &wanted.pids, Some(-1)),
+        blkio_weight: back(&before.blkio_weight, &wanted.blkio_weight, Some(100)),
+        ..Resources::default()
+    }
+}
+
+/// All but the devices.
+pub(crate) fn limits(host: &HostConfig, warnings: &mut Vec<String>) -> Result<Resources> {
     let given = |value: Option<i64>| value.filter(|value| *value != 0);
     let mut limits = Resources {
         memory: given(host.memory),
@@ -26,7 +86,6 @@ pub(crate) fn plan(host: &HostConfig, security: &Security, warnings: &mut Vec<St
         cpuset_mems: host.cpuset_mems.clone().filter(|text| !text.is_empty()),
         pids: given(host.pids_limit),
         blkio_weight: host.blkio_weight.filter(|weight| *weight != 0),
-        devices: security.device_rules.clone(),
         ..Resources::default()
     };
     memory(host, &mut limits, warnings)?;

@@ -149,6 +149,17 @@ impl Created {
         }
     }
 
+    /// Sets limits beside, or in place of, those that hold. Gives what could not be set, a sentence each.
+    ///
+    /// # Errors
+    /// A limit that the kernel refuses; those before it hold then.
+    pub fn limit(&self, limits: &Resources) -> Result<Vec<String>> {
+        match &self.version {
+            Version::V1(groups) => v1::limit(groups, limits),
+            Version::V2(group) => v2::limit(group, limits),
+        }
+    }
+
     /// Stops (or continues) every process of the group, for as long as it is frozen.
     ///
     /// # Errors
