@@ -24,6 +24,7 @@ mod rename;
 mod restart;
 mod seccomp;
 mod signals;
+mod stats;
 mod stdio;
 mod top;
 mod update;

@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::{
-    Done, attach, create, exec, inspect, kill, logs, pause, port, ps, rename, restart, rm, run, start, stop,
-    top, update, wait,
+    Done, attach, create, exec, inspect, kill, logs, pause, port, ps, rename, restart, rm, run, start, stats,
+    stop, top, update, wait,
 };
 use crate::Context;
 use crate::failure::Failure;
@@ -52,6 +52,8 @@ enum Subcommand {
     Run(Box<run::Run>),
     /// Start containers that do not run
     Start(start::Start),
+    /// Show what running containers use, again and again
+    Stats(stats::Stats),
     /// Stop containers
     Stop(stop::Stop),
     /// Show the processes of a container
@@ -89,6 +91,7 @@ impl Container {
             Subcommand::Rm(command) => command.run(context),
             Subcommand::Run(command) => command.run(context),
             Subcommand::Start(command) => command.run(context),
+            Subcommand::Stats(command) => command.run(context),
             Subcommand::Stop(command) => command.run(context),
             Subcommand::Top(command) => command.run(context),
             Subcommand::Unpause(command) => command.run(context),

@@ -22,6 +22,7 @@ mod rm;
 mod rmi;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod tag;
@@ -86,6 +87,8 @@ pub enum Command {
     Run(Box<run::Run>),
     /// Start containers that do not run
     Start(start::Start),
+    /// Show what running containers use, again and again
+    Stats(stats::Stats),
     /// Stop containers
     Stop(stop::Stop),
     /// Look after the engine itself
@@ -132,6 +135,7 @@ impl Command {
             Command::Rmi(command) => command.run(context),
             Command::Run(command) => command.run(context),
             Command::Start(command) => command.run(context),
+            Command::Stats(command) => command.run(context),
             Command::Stop(command) => command.run(context),
             Command::System(command) => command.run(context),
             Command::Tag(command) => command.run(context),

@@ -17,6 +17,7 @@ pub mod prune;
 pub mod remove;
 pub mod rename;
 pub mod start;
+pub mod stats;
 pub mod stop;
 pub mod tag;
 pub mod top;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`layout`] | which hierarchies this machine has, and where |
 //! | [`resources`] | the limits, in the OCI specification's words |
+//! | [`usage`] | what has been used |
 //! | [`v1`], [`v2`] | how each version writes them, freezes, kills and counts |
 //! | [`devices`] | device rules, and the program that decides them on version 2 |
 //!
@@ -15,6 +16,7 @@
 pub mod devices;
 pub mod layout;
 pub mod resources;
+pub mod usage;
 mod v1;
 mod v2;
 
