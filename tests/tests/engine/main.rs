@@ -26,6 +26,7 @@ mod seccomp;
 mod signals;
 mod stats;
 mod stdio;
+mod system;
 mod top;
 mod update;
 mod volume;

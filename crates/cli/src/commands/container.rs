@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use super::prune::{PruneFilter, print_deleted};
 use super::{
     Done, attach, create, exec, inspect, kill, logs, pause, port, ps, rename, restart, rm, run, start, stats,
     stop, top, update, wait,
@@ -68,6 +69,9 @@ enum Subcommand {
 
 #[derive(Debug, clap::Args)]
 struct Prune {
+    /// Remove only some: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -103,17 +107,12 @@ impl Container {
 
 impl Prune {
     fn run(self, context: &Context) -> Done {
+        let filter = PruneFilter::parse(&self.filter, &["until", "label", "label!"])?;
         if !self.force && !confirmed("This will remove all stopped containers.")? {
             return Err(Failure::new("container prune has been cancelled"));
         }
-        let pruned = context.engine()?.prune_containers()?;
-        if !pruned.names.is_empty() {
-            println!("Deleted Containers:");
-            for name in &pruned.names {
-                println!("{name}");
-            }
-            println!();
-        }
+        let pruned = context.engine()?.prune_containers(&|created, labels| filter.wants(created, labels))?;
+        print_deleted("Containers", &pruned.names);
         println!("Total reclaimed space: {}", human_size_with(pruned.bytes, 4));
         Ok(0)
     }

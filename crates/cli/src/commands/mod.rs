@@ -15,6 +15,7 @@ mod logs;
 mod ns;
 mod pause;
 mod port;
+mod prune;
 mod ps;
 mod rename;
 mod restart;
@@ -91,8 +92,7 @@ pub enum Command {
     Stats(stats::Stats),
     /// Stop containers
     Stop(stop::Stop),
-    /// Look after the engine itself
-    #[command(hide = true)]
+    /// Look after the engine as a whole
     System(system::System),
     /// Give an image another name
     Tag(tag::Tag),

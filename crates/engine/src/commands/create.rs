@@ -196,6 +196,14 @@ impl Engine {
                 if let Some(network) = &network {
                     addresses::lease(transaction, network, &container.id)?;
                 }
+                let of_host = |one: &Wanted| match &one.source {
+                    Source::Bind { .. } => true,
+                    Source::Volume { options, .. } => !options.is_empty(),
+                    _ => false,
+                };
+                if wanted.iter().any(of_host) {
+                    id_ranges::note_binds(transaction)?;
+                }
                 for one in wanted {
                     if let Source::Image { id } = &one.source
                         && id != host_image::NAME

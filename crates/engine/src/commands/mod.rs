@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod create;
+pub mod disk_usage;
 pub mod exec;
 pub mod images;
 pub mod info;
@@ -16,6 +17,7 @@ pub mod port;
 pub mod prune;
 pub mod remove;
 pub mod rename;
+pub mod reset;
 pub mod start;
 pub mod stats;
 pub mod stop;

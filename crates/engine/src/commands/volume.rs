@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use bollard_stubs::models::{Volume, VolumeScopeEnum};
 
 use super::create::{make_volume, now_nanoseconds};
-use super::prune::{Pruned, size};
+use super::prune::{Pruned, Wanted, size};
 use crate::error::{Doing, Error, Result};
 use crate::spec::binds::volume_name;
 use crate::spec::volume_options;
-use crate::store::volumes;
+use crate::store::{id_ranges, volumes};
 use crate::{Engine, id};
 
 impl Engine {
@@ -38,7 +38,12 @@ impl Engine {
             anonymous,
             first_id,
         };
-        self.store.write(|transaction| volumes::insert(transaction, &volume))?;
+        self.store.write(|transaction| {
+            if !volume.options.is_empty() {
+                id_ranges::note_binds(transaction)?;
+            }
+            volumes::insert(transaction, &volume)
+        })?;
         let volume = self.volume(&name)?;
         make_volume(&self.roots.volume(&name), (volume.first_id, volume.first_id))?;
         Ok(self.shown(volume))
@@ -80,11 +85,14 @@ impl Engine {
     ///
     /// # Errors
     /// The database's, or files that cannot be moved.
-    pub fn prune_volumes(&mut self, all: bool, wanted: impl Fn(&Volume) -> bool) -> Result<Pruned> {
+    pub fn prune_volumes(&mut self, all: bool, wanted: Wanted<'_>) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for volume in volumes::all(self.store.read())? {
             let used = !volumes::users(self.store.read(), &volume.name)?.is_empty();
-            if used || !(all || volume.anonymous) || !wanted(&self.shown(volume.clone())) {
+            if used
+                || !(all || volume.anonymous)
+                || !wanted(volume.created, &volume.labels.clone().into_iter().collect())
+            {
                 continue;
             }
             let bytes = size(&self.roots.volume(&volume.name));

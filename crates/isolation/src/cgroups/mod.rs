@@ -285,6 +285,22 @@ pub fn remove(path: &str) -> Result<()> {
     result
 }
 
+/// Removes a group that has no groups and no processes in it; others stay.
+///
+/// # Errors
+/// No control groups at all on this machine.
+pub fn remove_if_empty(path: &str) -> Result<()> {
+    for folder in folders(path)? {
+        match rustix::fs::rmdir(&folder) {
+            Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => {}
+            Err(error) => {
+                return Err(error).step(STEP, || format!("remove the control group {}", folder.display()));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The group's folder in each hierarchy.
 fn folders(path: &str) -> Result<Vec<PathBuf>> {
     Ok(match Layout::detect()? {

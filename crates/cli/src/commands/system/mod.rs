@@ -1,11 +1,15 @@
-//! `bulkhead system`: what the engine does for itself.
+//! `bulkhead system`: the engine as a whole, and what it does for itself.
+
+mod df;
+mod prune;
+mod reset;
 
 use bulkhead_engine::Engine;
 
-use super::Done;
+use super::{Done, info};
 use crate::Context;
 
-/// Look after the engine itself
+/// Look after the engine as a whole
 #[derive(Debug, clap::Args)]
 pub struct System {
     #[command(subcommand)]
@@ -15,17 +19,30 @@ pub struct System {
 #[derive(Debug, clap::Subcommand)]
 enum Subcommand {
     /// Move the database's log into the database
+    #[command(hide = true)]
     Checkpoint,
+    /// Show what images, containers and volumes take on disk
+    Df(df::Df),
+    /// Show what this engine and this machine are
+    Info(info::Info),
+    /// Remove what is not used
+    Prune(prune::Prune),
     /// Put right what a killed process has left
+    #[command(hide = true)]
     Repair,
+    /// Remove everything
+    Reset(reset::Reset),
 }
 
 impl System {
     pub(super) fn run(self, context: &Context) -> Done {
-        let mut engine = context.engine()?;
         match self.command {
-            Subcommand::Checkpoint => engine.checkpoint()?,
-            Subcommand::Repair => engine.repair()?,
+            Subcommand::Checkpoint => context.engine()?.checkpoint()?,
+            Subcommand::Df(command) => return command.run(context),
+            Subcommand::Info(command) => return command.run(context),
+            Subcommand::Prune(command) => return command.run(context),
+            Subcommand::Repair => context.engine()?.repair()?,
+            Subcommand::Reset(command) => return command.run(context),
         }
         Ok(0)
     }
