@@ -16,6 +16,7 @@ mod globals;
 mod options;
 pub mod output;
 pub mod reference;
+mod similar;
 mod streams;
 pub mod template;
 mod terminal;
@@ -125,6 +126,9 @@ impl Context {
 /// Runs the command line; gives the exit code.
 pub fn run() -> ExitCode {
     let started = std::time::Instant::now();
+    if commands::completion::answer() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return usage::explain(&error),
@@ -139,6 +143,7 @@ pub fn run() -> ExitCode {
         eprintln!("bulkhead: --root and --state must be absolute paths");
         return ExitCode::from(125);
     }
+    similar::look_in(&roots);
     let context = Context { roots, trace: cli.trace_timing, started };
     context.lap("command line read", started.elapsed().as_micros());
     match cli.command.run(&context) {

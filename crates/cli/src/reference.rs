@@ -9,6 +9,11 @@ use clap::CommandFactory;
 use crate::Cli;
 use crate::options::docker::{DOCKERS, NOTES, Says};
 
+/// All commands, for the man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The flags of `run`: name, and help.
 pub(crate) fn flags_of_run() -> BTreeMap<String, String> {
     let cli = Cli::command();

@@ -9,6 +9,7 @@ mod devices;
 mod docker_flags;
 mod exec;
 mod groups;
+mod habits;
 mod image_archives;
 mod image_config;
 mod image_names;

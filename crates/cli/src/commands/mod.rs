@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod attach;
+pub(crate) mod completion;
 mod container;
 mod create;
 mod exec;
@@ -46,6 +47,8 @@ type Done = Result<u8, Failure>;
 pub enum Command {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Print what a shell needs to complete commands, flags and names
+    Completion(completion::Completion),
     /// Manage containers
     Container(Box<container::Container>),
     /// Make a container without starting it
@@ -114,6 +117,7 @@ impl Command {
     pub(crate) fn run(self, context: &Context) -> Done {
         match self {
             Command::Attach(command) => command.run(context),
+            Command::Completion(command) => command.run(context),
             Command::Container(command) => command.run(context),
             Command::Create(command) => command.run(context),
             Command::Exec(command) => command.run(context),

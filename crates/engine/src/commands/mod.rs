@@ -18,6 +18,7 @@ pub mod prune;
 pub mod remove;
 pub mod rename;
 pub mod reset;
+pub mod similar;
 pub mod start;
 pub mod stats;
 pub mod stop;
