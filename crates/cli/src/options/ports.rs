@@ -114,7 +114,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_taken_or_refused(text in "[0-9.:/\\[\\]a-z-]{0,24}") {
-            let _ = published(&[text.clone()]);
+            let _ = published(std::slice::from_ref(&text));
             let _ = exposed(&[text], &Default::default());
         }
     }
