@@ -98,6 +98,25 @@ fn what_is_not_used_goes() {
     host.finish_clean();
 }
 
+/// Killed at any moment: what is listed works, and the next one removes the rest.
+#[test]
+fn prune_is_killed() {
+    let host = Host::new("system-prune-killed").with_busybox();
+    host.sh("for i in $(seq 2 2 40); do
+            for c in 1 2 3; do bulkhead run --name c$c -v /anonymous busybox touch /anonymous/x; done
+            timeout -s KILL $(printf 0.%03d $i) bulkhead system prune -f --volumes >/dev/null 2>&1 || true
+            for name in $(bulkhead ps -aq); do bulkhead start -a $name; done
+            for name in $(bulkhead volume ls -q); do
+                bulkhead run --rm -v $name:/v busybox test -e /v/x
+            done
+            bulkhead system prune -f --volumes >/dev/null
+            test -z \"$(bulkhead ps -aq; bulkhead volume ls -q; ls -A /var/lib/bulkhead/volumes /var/lib/bulkhead/trash | grep -v :)\"
+        done")
+        .run()
+        .succeeds();
+    host.finish_clean();
+}
+
 /// What is left on the machine after a reset: nothing, and it can begin anew.
 const NOTHING_LEFT: &str =
     "test -z \"$(ls -A /var/lib/bulkhead)\"; test ! -e /run/bulkhead; test ! -e /sys/class/net/bulkhead0

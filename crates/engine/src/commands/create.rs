@@ -12,7 +12,7 @@ use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::namespaces::{self, Mode, Modes};
-use crate::spec::{Leaves, merge, volumes_from};
+use crate::spec::{Leaves, merge, settled, volumes_from};
 use crate::store::containers::Container;
 use crate::store::{addresses, containers, id_ranges, images, volumes};
 use crate::users::choose;
@@ -82,7 +82,7 @@ impl Engine {
         }
         let mapping = self.id_mapping_for(&image.id, &decided.provisional(), &wanted)?;
         mapping.check_image(&image.id, &wanted)?;
-        binds::settle(&mut host, &wanted);
+        settled::settle(&mut host, &wanted);
         request.volumes = None;
         request.host_config = Some(host);
         let mut container = Container {

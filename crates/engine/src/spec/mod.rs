@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`merge`] | an image's defaults and the request into one configuration |
 //! | [`namespaces`] | `--pid`, `--ipc`, `--uts`, `--network`, `--cgroupns`, `--userns`, `--hostname` |
-//! | [`binds`] | `-v`, `--mount`, volumes: into a list of what is mounted where |
+//! | [`binds`] | `-v`, `--mount`, volumes: into a list of what is mounted where; back again: [`settled`] |
 //! | `volumes_from`, `volume_options` | `--volumes-from`; what a volume of the driver local is |
 //! | [`mount_ids`] | `:idmap`, `:noidmap`, `:U` |
 //! | [`mounts`] | those, /proc, /sys, /dev, `--tmpfs`, `--shm-size`: into mounts |
@@ -23,6 +23,7 @@ pub mod namespaces;
 pub mod process;
 pub mod resources;
 pub mod security;
+pub mod settled;
 pub(crate) mod volume_options;
 pub(crate) mod volumes_from;
 
