@@ -18,6 +18,12 @@ fn only_what_holds_is_taken() {
     ] {
         sh(&host, flags, "busybox", "echo here").prints("here");
     }
+    // Version 1 alone has it; where it has no effect, that is said.
+    let swappiness = "cat /sys/fs/cgroup/memory/memory.swappiness 2>/dev/null || echo none";
+    let swappiness = sh(&host, &["--memory-swappiness=10"], "busybox", swappiness).run();
+    if swappiness.succeeds().stdout() != "10\n" {
+        swappiness.says("memory-swappiness has no effect");
+    }
     let deprecated = sh(&host, &["--kernel-memory=64m"], "busybox", "echo here").run();
     deprecated.succeeds().says("kernel memory limit is deprecated");
     let mut wrong = String::new();
