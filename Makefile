@@ -1,7 +1,7 @@
 # Everything that a person or CI does with this checkout. `make demo` and `make test` need nothing installed by
 # hand but Rust: `setup` gets the rest. Each target is a script or two, so that each can also be run alone.
 
-.PHONY: demo test build lint unit-test e2e-test setup images bench bench-peers clean help
+.PHONY: demo test build lint unit-test e2e-test setup images man bench bench-peers clean help
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ e2e-test: ## the tests of the built executables, each on a host of its own; need
 
 images: ## the images that tests and demo use, made once from Debian's packages into target/test-images
 	scripts/images.sh
+
+man: ## a man page for each command, in target/man
+	cargo run --quiet -p bulkhead-cli --example man-pages -- target/man
 
 bench: setup build images ## one table: our times beside those of the peers that are installed
 	scripts/bench.sh

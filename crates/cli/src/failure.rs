@@ -1,5 +1,7 @@
 //! How a command fails: a sentence for the user, and an exit code.
 
+use crate::similar;
+
 /// A failed command.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -41,7 +43,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 impl From<bulkhead_engine::Error> for Failure {
     fn from(error: bulkhead_engine::Error) -> Failure {
-        Failure::new(error.to_string())
+        Failure::new(in_words(&error))
     }
 }
 
@@ -51,8 +53,16 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// What went wrong, and which name may have been meant.
+fn in_words(error: &bulkhead_engine::Error) -> String {
+    match error {
+        bulkhead_engine::Error::NotFound { kind, name } => format!("{error}{}", similar::hint(kind, name)),
+        _ => error.to_string(),
+    }
+}
+
 /// Failures of `run`, `create` and `exec` carry Docker's codes for them.
 pub(crate) fn of_start(error: bulkhead_engine::Error) -> Failure {
     let code = u8::try_from(error.exit_code()).unwrap_or(125);
-    Failure { message: error.to_string(), code }
+    Failure { message: in_words(&error), code }
 }

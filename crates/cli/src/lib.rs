@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`commands`] | a file per command: its flags (whose comments are the help text) and what it does |
 //! | `options` | the flags that make a container, shared by `run` and `create` |
+//! | `globals` | Docker's flags before the command |
+//! | [`reference`] | what is made from the definitions: docs/docker-run.md, man pages |
 //! | `streams`, `terminal` | the user's terminal and pipes, and a container's |
 //! | `template`, `output` | `--format`, tables, sizes, `--filter` |
 #![forbid(unsafe_code)]
@@ -11,8 +13,11 @@
 mod archive_file;
 pub mod commands;
 mod failure;
+mod globals;
 mod options;
 pub mod output;
+pub mod reference;
+mod similar;
 mod streams;
 pub mod template;
 mod terminal;
@@ -33,6 +38,7 @@ use failure::Failure;
 #[command(
     name = "bulkhead",
     version,
+    disable_version_flag = true,
     disable_help_subcommand = true,
     max_term_width = 110,
     args_override_self = true
@@ -47,6 +53,11 @@ pub struct Cli {
     /// Print where the time goes, a line per step in microseconds, on stderr.
     #[arg(long)]
     trace_timing: bool,
+    /// Print the version.
+    #[arg(short, long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+    #[command(flatten)]
+    globals: Option<globals::Globals>,
     #[command(subcommand)]
     command: Command,
 }
@@ -67,7 +78,14 @@ impl Cli {
             return Cli::try_parse_from(all);
         };
         let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
-        Ok(Cli { root: path("BULKHEAD_ROOT"), state: path("BULKHEAD_STATE"), trace_timing, command })
+        Ok(Cli {
+            root: path("BULKHEAD_ROOT"),
+            state: path("BULKHEAD_STATE"),
+            trace_timing,
+            version: None,
+            globals: None,
+            command,
+        })
     }
 }
 
@@ -109,16 +127,24 @@ impl Context {
 /// Runs the command line; gives the exit code.
 pub fn run() -> ExitCode {
     let started = std::time::Instant::now();
+    if commands::completion::answer() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return usage::explain(&error),
     };
+    if let Some(Err(failure)) = cli.globals.as_ref().map(globals::Globals::check) {
+        failure::complain(&failure.message);
+        return ExitCode::from(failure.code);
+    }
     let usual = Roots::system();
     let roots = Roots { root: cli.root.unwrap_or(usual.root), state: cli.state.unwrap_or(usual.state) };
     if !roots.root.is_absolute() || !roots.state.is_absolute() {
         eprintln!("bulkhead: --root and --state must be absolute paths");
         return ExitCode::from(125);
     }
+    similar::look_in(&roots);
     let context = Context { roots, trace: cli.trace_timing, started };
     context.lap("command line read", started.elapsed().as_micros());
     match cli.command.run(&context) {

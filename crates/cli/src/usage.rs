@@ -7,6 +7,7 @@ use clap::{Command, CommandFactory};
 
 use crate::Cli;
 use crate::failure::printable;
+use crate::options::docker;
 
 /// Says what is wrong, or shows the help that was asked for; gives the exit code.
 pub(crate) fn explain(error: &clap::Error) -> ExitCode {
@@ -15,9 +16,8 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
         Some(ContextValue::Strings(texts)) => texts.join(", "),
         _ => String::new(),
     };
-    let command = command_of_line();
-    let name =
-        command.as_ref().map_or("bulkhead".into(), |command| format!("bulkhead {}", command.get_name()));
+    let (name, command) = command_of_line();
+    let of_run = command.as_ref().is_some_and(|command| matches!(command.get_name(), "run" | "create"));
     let (message, code) = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             print!("{error}");
@@ -29,6 +29,9 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
         }
         ErrorKind::UnknownArgument => {
             let flag = value(ContextKind::InvalidArg);
+            if let Some(why) = docker::refusal(&flag, of_run) {
+                return complain(&format!("{flag} is refused: {why}"), &name, 125);
+            }
             let hint = match value(ContextKind::SuggestedArg) {
                 similar if similar.is_empty() => String::new(),
                 similar => format!(": did you mean {similar}?"),
@@ -53,7 +56,7 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             let similar = value(ContextKind::SuggestedSubcommand);
             let hint =
                 if similar.is_empty() { String::new() } else { format!("\n\nDid you mean {similar}?") };
-            (format!("unknown command: bulkhead {}{hint}", value(ContextKind::InvalidSubcommand)), 1)
+            (format!("unknown command: {name} {}{hint}", value(ContextKind::InvalidSubcommand)), 1)
         }
         _ => {
             let text = error.to_string();
@@ -61,13 +64,27 @@ pub(crate) fn explain(error: &clap::Error) -> ExitCode {
             (line, 125)
         }
     };
-    eprintln!("bulkhead: {}\n\nRun '{name} --help' for more information", printable(&message));
+    complain(&message, &name, code)
+}
+
+fn complain(message: &str, name: &str, code: u8) -> ExitCode {
+    eprintln!("bulkhead: {}\n\nRun '{name} --help' for more information", printable(message));
     ExitCode::from(code)
 }
 
-/// The command that the line names.
-fn command_of_line() -> Option<Command> {
-    let all = Cli::command();
-    let words: Vec<_> = std::env::args_os().skip(1).collect();
-    words.iter().find_map(|word| all.find_subcommand(word).cloned())
+/// The command that the line names, and how: `bulkhead container run`. Of a group, it is the command in it.
+fn command_of_line() -> (String, Option<Command>) {
+    let (mut name, mut command) = ("bulkhead".to_owned(), None::<Command>);
+    let mut all = Cli::command();
+    for word in std::env::args_os().skip(1) {
+        if let Some(found) = all.find_subcommand(&word).cloned() {
+            name = format!("{name} {}", found.get_name());
+            all = found.clone();
+            command = Some(found);
+        }
+        if !all.has_subcommands() {
+            break;
+        }
+    }
+    (name, command)
 }

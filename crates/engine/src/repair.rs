@@ -8,6 +8,7 @@
 //! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
 //! | folders of removed containers and volumes | they are in the trash folder, or have no record | they are deleted |
 //! | control groups of removed containers | their folder of this boot has no record | they are removed |
+//! | a container whose limits were being changed | it is noted | see [`update`](crate::commands::update) |
 //! | ID ranges of removed containers | they are marked | they are freed, once no file or process is left |
 //! | copies of layers for removed containers | no record needs them | they are deleted, see [`shifted`](crate::shifted) |
 //! | half-loaded layers | the image store knows | see [`bulkhead_image::Store::clean`] |
@@ -49,6 +50,7 @@ impl Engine {
                 Err(_) => drop(self.remove_locked(&container, true, None)),
             }
         }
+        self.finish_updates()?;
         self.empty_trash();
         // What cannot be removed now is met again.
         let _ = self.remove_unneeded_copies();

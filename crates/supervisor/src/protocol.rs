@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use bulkhead_isolation::cgroups::resources::Resources;
 use bulkhead_isolation::trace::Lap;
 use bulkhead_isolation::{Plan, TerminalSize};
 use bulkhead_network::endpoint::Endpoint;
@@ -45,8 +46,12 @@ pub enum Request {
         /// Where its link is.
         link: String,
     },
+    /// Set these limits. Replied to with `Updated`.
+    Update(Box<Resources>),
     /// Freeze or thaw the container.
     Freeze(bool),
+    /// Another restart policy, or none: how often it was started again is not changed.
+    Restart(Option<Restart>),
     /// When the container ends, or if it has, its restart policy does not start it again.
     StayDown,
     /// Answer when the container ends.
@@ -161,6 +166,11 @@ pub enum Reply {
     Failed(bulkhead_isolation::Error),
     /// It was done.
     Done,
+    /// The limits hold.
+    Updated {
+        /// What could not be set and was left out, a sentence each.
+        warnings: Vec<String>,
+    },
     /// The exec runs; its terminal's own side comes with this if it has one.
     ExecStarted {
         /// The container's name.

@@ -13,6 +13,7 @@ use rustix::net::SocketFlags;
 use crate::attachments::Attachment;
 use crate::life::{Client, Life, reply};
 use crate::protocol::{Attach, Exec, Reply, Request};
+use crate::restart::Restart;
 use crate::status::State;
 
 impl Life {
@@ -82,6 +83,12 @@ impl Life {
                 self.identity.link = link;
                 done
             }
+            // The next run begins with what the record has.
+            Request::Update(_) if self.ended => Ok(Some((Reply::Updated { warnings: Vec::new() }, None))),
+            Request::Update(resources) => {
+                let warnings = self.born.cgroup.limit(&resources)?;
+                Ok(Some((Reply::Updated { warnings }, None)))
+            }
             Request::Freeze(_) if self.ended => Err(self.not_running("pause")),
             Request::Freeze(frozen) => {
                 self.born.cgroup.freeze(frozen)?;
@@ -98,6 +105,14 @@ impl Life {
             Request::Attach(_) if self.ended => Err(self.not_running("attach")),
             Request::Attach(wanted) => {
                 self.attach(wanted, fds)?;
+                done
+            }
+            Request::Restart(restart) => {
+                let (count, waited) = (self.status.restarts, self.status.waited);
+                self.restart = restart.map(|restart| Restart { count, waited, ..restart });
+                if self.restart.is_none() && self.due.is_some() {
+                    self.stay_down();
+                }
                 done
             }
             Request::StayDown => {

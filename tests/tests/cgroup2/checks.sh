@@ -90,6 +90,18 @@ ends 'unpause' 0 bulkhead unpause c1
 prints 'thaws it' '0 0' sh -c "echo \$(cat $group/cgroup.freeze) \$(sed -n 's/frozen //p' $group/cgroup.events)"
 prints 'and it lives' lives bulkhead exec c1 echo lives
 
+# Other limits while it runs, and what it uses.
+prints 'update' c1 bulkhead update -m 64m --pids-limit=20 --cpus=0.5 c1
+prints 'is written to the group' '67108864 20 50000 100000' \
+    bulkhead exec c1 sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max pids.max cpu.max)'
+prints 'limits are lifted again' c1 bulkhead update -m 128m --memory-swap=-1 --pids-limit=-1 c1
+prints 'in the group, too' '134217728 max max' bulkhead exec c1 sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max memory.swap.max pids.max)'
+said=$(bulkhead stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' c1)
+has 'stats tells them' ' / 128MiB 2' "$said"
+ends 'and memory that is used' 1 sh -c "echo '$said' | grep ' 0B / 128MiB'"
+said=$(run --cpu-rt-runtime=1000 busybox true 2>&1)
+has 'there is no real-time for groups' 'does not support CPU real-time scheduler' "$said"
+
 # The network.
 address=$(bulkhead inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' c1)
 gateway=$(bulkhead inspect -f '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}' c1)

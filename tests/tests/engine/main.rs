@@ -12,10 +12,12 @@ mod cp_attacks;
 mod descriptors;
 mod devices;
 mod diff;
+mod docker_flags;
 mod events;
 mod exec;
 mod export;
 mod groups;
+mod habits;
 mod health;
 mod history;
 mod image_archives;
@@ -38,10 +40,15 @@ mod restart_policy;
 mod save;
 mod seccomp;
 mod signals;
+mod stats;
 mod stdio;
 mod supervisor;
+mod system;
 mod top;
+mod update;
 mod volume;
+mod volume_options;
+mod volumes_from;
 
 /// `run --rm FLAGS… IMAGE sh -c SCRIPT`.
 fn sh(host: &bulkhead_tests::Host, flags: &[&str], image: &str, script: &str) -> bulkhead_tests::Cmd {

@@ -113,7 +113,7 @@ fn starting() {
 
 #[test]
 fn running() {
-    meet(&["exec", "rename", "stop", "stop again"]);
+    meet(&["exec", "rename", "update", "stop"]);
 }
 
 #[test]

@@ -82,6 +82,18 @@ END",
             bulkhead rename $name c3; bulkhead exec c3 true; bulkhead exec $name true 2>/dev/null && exit 1; true",
     },
     Scenario {
+        name: "update",
+        points: &["update: "],
+        before: "bulkhead run -d --name c1 busybox sleep 1000 >/dev/null",
+        script: "bulkhead update --cpu-shares 512 --restart always c1",
+        // The next command that repairs has finished it: record and kernel say the same.
+        again: "test $(bulkhead inspect -f '{{.HostConfig.CpuShares}}' c1) = 512
+            test \"$(bulkhead run --rm --pid container:c1 busybox true; bulkhead exec c1 cat /sys/fs/cgroup/cpu/cpu.shares 2>/dev/null || echo 512)\" = 512
+            kill -9 $(bulkhead inspect -f '{{.State.Pid}}' c1)
+            for i in $(seq 500); do bulkhead inspect -f '{{.RestartCount}}' c1 | grep -q 1 && break; sleep 0.01; done
+            bulkhead inspect -f '{{.RestartCount}}' c1 | grep -q 1",
+    },
+    Scenario {
         name: "stop",
         points: &["stop: supervisor reached", "stop: policy told", "stop: asked", "stop: ended"],
         before: "bulkhead run -d --name c1 --restart always busybox sh -c 'trap exit TERM; while :; do sleep 0.01; done' >/dev/null",

@@ -3,9 +3,10 @@
 
 use std::io::Write;
 
+use super::prune::{PruneFilter, print_deleted};
 use super::{
-    Done, attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, ps, rename, restart,
-    rm, run, start, stop, top, wait,
+    Done, attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, port, ps, rename,
+    restart, rm, run, start, stats, stop, top, update, wait,
 };
 use crate::Context;
 use crate::failure::Failure;
@@ -45,6 +46,8 @@ enum Subcommand {
     Ls(ps::Ps),
     /// Freeze containers
     Pause(pause::Pause),
+    /// Show where its ports are published
+    Port(port::Port),
     /// Remove all containers that do not run
     Prune(Prune),
     /// Give a container another name
@@ -58,18 +61,25 @@ enum Subcommand {
     Run(Box<run::Run>),
     /// Start containers that do not run
     Start(start::Start),
+    /// Show what running containers use, again and again
+    Stats(stats::Stats),
     /// Stop containers
     Stop(stop::Stop),
     /// Show the processes of a container
     Top(top::Top),
     /// Let frozen containers go on
     Unpause(pause::Unpause),
+    /// Give containers other limits
+    Update(Box<update::Update>),
     /// Wait for containers to end, and print their exit codes
     Wait(wait::Wait),
 }
 
 #[derive(Debug, clap::Args)]
 struct Prune {
+    /// Remove only some: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -90,15 +100,18 @@ impl Container {
             Subcommand::Logs(command) => command.run(context),
             Subcommand::Ls(command) => command.run(context),
             Subcommand::Pause(command) => command.run(context),
+            Subcommand::Port(command) => command.run(context),
             Subcommand::Prune(command) => command.run(context),
             Subcommand::Rename(command) => command.run(context),
             Subcommand::Restart(command) => command.run(context),
             Subcommand::Rm(command) => command.run(context),
             Subcommand::Run(command) => command.run(context),
             Subcommand::Start(command) => command.run(context),
+            Subcommand::Stats(command) => command.run(context),
             Subcommand::Stop(command) => command.run(context),
             Subcommand::Top(command) => command.run(context),
             Subcommand::Unpause(command) => command.run(context),
+            Subcommand::Update(command) => command.run(context),
             Subcommand::Wait(command) => command.run(context),
         }
     }
@@ -106,17 +119,12 @@ impl Container {
 
 impl Prune {
     fn run(self, context: &Context) -> Done {
+        let filter = PruneFilter::parse(&self.filter, &["until", "label", "label!"])?;
         if !self.force && !confirmed("This will remove all stopped containers.")? {
             return Err(Failure::new("container prune has been cancelled"));
         }
-        let pruned = context.engine()?.prune_containers()?;
-        if !pruned.names.is_empty() {
-            println!("Deleted Containers:");
-            for name in &pruned.names {
-                println!("{name}");
-            }
-            println!();
-        }
+        let pruned = context.engine()?.prune_containers(&|created, labels| filter.wants(created, labels))?;
+        print_deleted("Containers", &pruned.names);
         println!("Total reclaimed space: {}", human_size_with(pruned.bytes, 4));
         Ok(0)
     }

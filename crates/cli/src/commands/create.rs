@@ -9,6 +9,7 @@ use super::{Done, warn};
 use crate::Context;
 use crate::failure::{Failure, of_start};
 use crate::options::CreateFlags;
+use crate::similar;
 
 /// Make a container without starting it
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,7 @@ pub(super) fn create(
     detached: bool,
     purpose: Purpose,
 ) -> Result<Created, Failure> {
+    warn(&flags.check()?);
     let request = flags.request(detached)?;
     let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     // Through sudo, the one who asks is not root.
@@ -78,7 +80,8 @@ pub(super) fn create(
     }
     created.map_err(|error| match error {
         bulkhead_engine::Error::NotFound { kind: "image", name } => Failure::new(format!(
-            "Unable to find image '{name}' locally: load or import it first (this version of bulkhead does not pull)"
+            "Unable to find image '{name}' locally: load or import it first (this version of bulkhead does not pull){}",
+            similar::hint("image", &name)
         ))
         .code(125),
         error => of_start(error),

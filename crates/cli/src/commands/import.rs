@@ -8,6 +8,7 @@ use bulkhead_engine::ImportOptions;
 use super::Done;
 use crate::Context;
 use crate::failure::Failure;
+use crate::output::progress;
 
 /// Make an image from the tar of a root file system
 #[derive(Debug, clap::Args)]
@@ -26,15 +27,17 @@ pub struct Import {
 
 impl Import {
     pub(super) fn run(self, context: &Context) -> Done {
-        let tar: Box<dyn Read + Send> = match self.file.as_str() {
-            "-" => Box::new(std::io::stdin()),
+        let (tar, length): (Box<dyn Read + Send>, _) = match self.file.as_str() {
+            "-" => (Box::new(std::io::stdin()), None),
             url if url.starts_with("http://") || url.starts_with("https://") => {
                 return Err(Failure::new(
                     "this version of bulkhead does not import from addresses: download the file first",
                 ));
             }
             path => {
-                Box::new(File::open(path).map_err(|error| Failure::new(format!("open {path}: {error}")))?)
+                let file = File::open(path).map_err(|error| Failure::new(format!("open {path}: {error}")))?;
+                let length = file.metadata().ok().map(|metadata| metadata.len());
+                (Box::new(file), length)
             }
         };
         let options = ImportOptions {
@@ -42,8 +45,10 @@ impl Import {
             changes: self.change,
             ..ImportOptions::default()
         };
-        let image = context.engine()?.import(tar, self.name.as_deref(), &options)?;
-        println!("{}", image.id);
+        let (tar, bar) = progress::of_reading("Importing", length, tar, false);
+        let image = context.engine()?.import(tar, self.name.as_deref(), &options);
+        drop(bar);
+        println!("{}", image?.id);
         Ok(0)
     }
 }

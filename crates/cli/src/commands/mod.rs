@@ -3,6 +3,7 @@
 mod attach;
 mod boot;
 mod commit;
+pub(crate) mod completion;
 mod container;
 mod cp;
 mod create;
@@ -21,6 +22,8 @@ mod load;
 mod logs;
 mod ns;
 mod pause;
+mod port;
+mod prune;
 mod ps;
 mod rename;
 mod restart;
@@ -29,10 +32,12 @@ mod rmi;
 mod run;
 mod save;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod tag;
 mod top;
+mod update;
 mod version;
 mod volume;
 mod wait;
@@ -50,6 +55,8 @@ type Done = Result<u8, Failure>;
 pub enum Command {
     /// Attach to a running container's streams
     Attach(attach::Attach),
+    /// Print what a shell needs to complete commands, flags and names
+    Completion(completion::Completion),
     /// Make an image of what a container changed
     Commit(commit::Commit),
     /// Manage containers
@@ -88,6 +95,8 @@ pub enum Command {
     Ns(ns::Ns),
     /// Freeze containers
     Pause(pause::Pause),
+    /// Show where a container's ports are published
+    Port(port::Port),
     /// List containers
     Ps(ps::Ps),
     /// Give a container another name
@@ -104,9 +113,11 @@ pub enum Command {
     Save(save::Save),
     /// Start containers that do not run
     Start(start::Start),
+    /// Show what running containers use, again and again
+    Stats(stats::Stats),
     /// Stop containers
     Stop(stop::Stop),
-    /// Look after the engine itself
+    /// Look after the engine as a whole
     System(system::System),
     /// Give an image another name
     Tag(tag::Tag),
@@ -114,6 +125,8 @@ pub enum Command {
     Top(top::Top),
     /// Let frozen containers go on
     Unpause(pause::Unpause),
+    /// Give containers other limits
+    Update(Box<update::Update>),
     /// Show versions
     Version(version::Version),
     /// Manage volumes
@@ -126,6 +139,7 @@ impl Command {
     pub(crate) fn run(self, context: &Context) -> Done {
         match self {
             Command::Attach(command) => command.run(context),
+            Command::Completion(command) => command.run(context),
             Command::Commit(command) => command.run(context),
             Command::Container(command) => command.run(context),
             Command::Cp(command) => command.run(context),
@@ -145,6 +159,7 @@ impl Command {
             Command::Logs(command) => command.run(context),
             Command::Ns(command) => command.run(context),
             Command::Pause(command) => command.run(context),
+            Command::Port(command) => command.run(context),
             Command::Ps(command) => command.run(context),
             Command::Rename(command) => command.run(context),
             Command::Restart(command) => command.run(context),
@@ -153,11 +168,13 @@ impl Command {
             Command::Run(command) => command.run(context),
             Command::Save(command) => command.run(context),
             Command::Start(command) => command.run(context),
+            Command::Stats(command) => command.run(context),
             Command::Stop(command) => command.run(context),
             Command::System(command) => command.run(context),
             Command::Tag(command) => command.run(context),
             Command::Top(command) => command.run(context),
             Command::Unpause(command) => command.run(context),
+            Command::Update(command) => command.run(context),
             Command::Version(command) => command.run(context),
             Command::Volume(command) => command.run(context),
             Command::Wait(command) => command.run(context),

@@ -4,7 +4,7 @@ use bulkhead_engine::commands::images::Removed;
 
 use super::Done;
 use crate::Context;
-use crate::failure::complain;
+use crate::failure::{Failure, complain};
 
 /// Remove images
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ impl Rmi {
                     }
                 }
                 Err(error) => {
-                    complain(&error.to_string());
+                    complain(&Failure::from(error).message);
                     code = 1;
                 }
             }

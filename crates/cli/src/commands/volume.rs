@@ -7,6 +7,7 @@ use bulkhead_engine::models::Volume as Model;
 use serde_json::json;
 
 use super::container::confirmed;
+use super::prune::{PruneFilter, print_deleted};
 use super::{Done, for_each, shown};
 use crate::Context;
 use crate::failure::{Failure, complain};
@@ -28,6 +29,12 @@ pub struct Volume {
 enum Subcommand {
     /// Make a volume
     Create {
+        /// Driver of the volume: local
+        #[arg(short, long, value_name = "DRIVER", default_value = "local")]
+        driver: String,
+        /// Option of the driver: type=tmpfs|none, device=…, o=MOUNT_OPTIONS
+        #[arg(short, long, value_name = "KEY=VALUE")]
+        opt: Vec<String>,
         /// Set a label
         #[arg(long, value_name = "KEY=VALUE")]
         label: Vec<String>,
@@ -61,7 +68,7 @@ enum Subcommand {
         /// Those that have a name, too
         #[arg(short, long)]
         all: bool,
-        /// Remove only some: label=
+        /// Remove only some: label=KEY[=VALUE], label!=KEY[=VALUE], all=BOOL
         #[arg(long, value_name = "KEY=VALUE")]
         filter: Vec<String>,
         /// Do not ask
@@ -98,10 +105,11 @@ const TABLE: Table<'static> = Table {
 impl Volume {
     pub(super) fn run(self, context: &Context) -> Done {
         match self.command {
-            Subcommand::Create { label, name } => {
-                let made = context
-                    .engine()?
-                    .create_volume(name.as_deref(), labels(&label, &[])?.into_iter().collect())?;
+            Subcommand::Create { driver, opt, label, name } => {
+                let ordered = |given: &[String]| Ok::<_, Failure>(labels(given, &[])?.into_iter().collect());
+                bulkhead_engine::spec::binds::refuse_driver(Some(&driver))?;
+                let made =
+                    context.engine()?.create_volume(name.as_deref(), ordered(&label)?, ordered(&opt)?)?;
                 println!("{}", made.name);
                 Ok(0)
             }
@@ -160,25 +168,16 @@ fn list(context: &Context, filter: &[String], format: Option<&str>, quiet: bool)
 }
 
 fn prune(context: &Context, all: bool, filter: &[String], force: bool) -> Done {
-    let filters = Filters::parse(filter).map_err(|error| Failure::new(error.to_string()))?;
-    shown(filters.only(&["label", "label!"]))?;
+    let filter = PruneFilter::parse(filter, &["all", "label", "label!"])?;
+    let everyone = filter.filters().truth("all").map_err(|error| Failure::new(error.to_string()))?;
+    let all = all || everyone == Some(true);
     let what = if all { "all local volumes" } else { "anonymous local volumes" };
     let question = format!("This will remove {what} not used by at least one container.");
     if !force && !confirmed(&question)? {
         return Err(Failure::new("volume prune has been cancelled"));
     }
-    let wanted = |volume: &Model| {
-        let labels = sorted(volume);
-        filters.labels("label", &labels) && (!filters.has("label!") || !filters.labels("label!", &labels))
-    };
-    let pruned = context.engine()?.prune_volumes(all, wanted)?;
-    if !pruned.names.is_empty() {
-        println!("Deleted Volumes:");
-        for name in &pruned.names {
-            println!("{name}");
-        }
-        println!();
-    }
+    let pruned = context.engine()?.prune_volumes(all, &|created, labels| filter.wants(created, labels))?;
+    print_deleted("Volumes", &pruned.names);
     println!("Total reclaimed space: {}", human_size_with(pruned.bytes, 4));
     Ok(0)
 }

@@ -67,6 +67,25 @@ pub(crate) struct CreateFlags {
     #[arg(long, value_name = "KEY=VALUE")]
     pub log_opt: Vec<String>,
 
+    /// Whether to pull the image: missing or never (nothing is pulled yet, so "always" is refused)
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pub pull: String,
+    /// Platform of the image: this machine's own
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
+    /// Say nothing about pulling
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL")]
+    pub quiet: bool,
+    /// Whether signatures of images are left unverified: true
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", hide_default_value = true, value_name = "BOOL")]
+    pub disable_content_trust: bool,
+    /// What isolates the container: default
+    #[arg(long, value_name = "TECHNOLOGY")]
+    pub isolation: Option<String>,
+    /// What runs the container: bulkhead
+    #[arg(long, value_name = "NAME")]
+    pub runtime: Option<String>,
+
     /// Mount a folder of the host or a volume: [SOURCE:]TARGET[:OPTIONS]
     #[arg(short, long, value_name = "VOLUME", help_heading = "Files")]
     pub volume: Vec<String>,
@@ -76,6 +95,12 @@ pub(crate) struct CreateFlags {
     /// Mount an empty file system in memory: TARGET[:OPTIONS]
     #[arg(long, value_name = "TARGET", help_heading = "Files")]
     pub tmpfs: Vec<String>,
+    /// Mount what another container has of the host's folders and of volumes: CONTAINER[:ro|rw]
+    #[arg(long, value_name = "CONTAINER", help_heading = "Files")]
+    pub volumes_from: Vec<String>,
+    /// Driver of the volumes that are made: local
+    #[arg(long, value_name = "DRIVER", help_heading = "Files")]
+    pub volume_driver: Option<String>,
     /// Make the root file system read-only
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", help_heading = "Files")]
     pub read_only: bool,
@@ -133,6 +158,16 @@ pub(crate) struct CreateFlags {
     #[arg(long, alias = "dns-opt", value_name = "OPTION", help_heading = "Names")]
     pub dns_option: Vec<String>,
 
+    /// Publish a port: [[ADDRESS:][HOST_PORT]:]PORT[/PROTOCOL] (refused: there is nothing that publishes yet)
+    #[arg(short, long, value_name = "PORTS", help_heading = "Names")]
+    pub publish: Vec<String>,
+    /// Publish all ports that are exposed (refused likewise)
+    #[arg(short = 'P', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", help_heading = "Names")]
+    pub publish_all: bool,
+    /// Say that the program listens on a port: PORT[-PORT][/PROTOCOL]
+    #[arg(long, value_name = "PORTS", help_heading = "Names")]
+    pub expose: Vec<String>,
+
     /// Give all capabilities and devices, and lift all protections
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", help_heading = "Security")]
     pub privileged: bool,
@@ -161,6 +196,9 @@ pub(crate) struct CreateFlags {
     /// Limit of memory and swap together; -1 is unlimited swap
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, help_heading = "Limits")]
     pub memory_swap: Option<String>,
+    /// Limit of the kernel's memory: deprecated, without effect
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    pub kernel_memory: Option<String>,
     /// How readily memory is swapped out (0-100)
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Limits")]
     pub memory_swappiness: Option<i64>,
@@ -182,6 +220,12 @@ pub(crate) struct CreateFlags {
     /// Processor time in each period, in microseconds
     #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true, help_heading = "Limits")]
     pub cpu_quota: Option<i64>,
+    /// Length of a period of real-time processor time, in microseconds
+    #[arg(long, value_name = "MICROSECONDS", help_heading = "Limits")]
+    pub cpu_rt_period: Option<i64>,
+    /// Real-time processor time in each period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS", help_heading = "Limits")]
+    pub cpu_rt_runtime: Option<i64>,
     /// Processors to run on, e.g. 0-2,5
     #[arg(long, value_name = "LIST", help_heading = "Limits")]
     pub cpuset_cpus: Option<String>,
@@ -197,6 +241,9 @@ pub(crate) struct CreateFlags {
     /// Share of disk time relative to others (10-1000)
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub blkio_weight: Option<u16>,
+    /// The same for one disk: DEVICE:WEIGHT
+    #[arg(long, value_name = "WEIGHT", help_heading = "Limits")]
+    pub blkio_weight_device: Vec<String>,
     /// Bytes a second read from a disk: DEVICE:RATE
     #[arg(long, value_name = "LIMIT", help_heading = "Limits")]
     pub device_read_bps: Vec<String>,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 
-use bulkhead_engine::models::{ResourcesUlimits, ThrottleDevice};
+use bulkhead_engine::models::{ResourcesBlkioWeightDevice, ResourcesUlimits, ThrottleDevice};
 
 use super::invalid;
 use crate::failure::Failure;
@@ -120,7 +120,7 @@ pub(super) fn security(given: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 /// `1.5` processors as billionths of one.
-pub(super) fn nano_cpus(text: &str) -> Result<i64, Failure> {
+pub(crate) fn nano_cpus(text: &str) -> Result<i64, Failure> {
     let bad = || invalid("cpus", text, "a number of processors, such as 1.5");
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 9
@@ -168,6 +168,28 @@ pub(super) fn throttles(
     };
     let all = given.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     Ok(Some(all).filter(|all| !all.is_empty()))
+}
+
+/// `DEVICE:WEIGHT` each.
+pub(super) fn weights(given: &[String]) -> Result<Option<Vec<ResourcesBlkioWeightDevice>>, Failure> {
+    let read = |text: &String| {
+        let bad = || invalid("blkio-weight-device", text, "DEVICE:WEIGHT, where the weight is 10 to 1000");
+        let (path, weight) = text.rsplit_once(':').ok_or_else(bad)?;
+        let weight = weight.parse().ok().filter(|weight| (10..=1000).contains(weight)).ok_or_else(bad)?;
+        if !path.starts_with("/dev/") {
+            return Err(bad());
+        }
+        Ok(ResourcesBlkioWeightDevice { path: Some(path.to_owned()), weight: Some(weight) })
+    };
+    let all = given.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    Ok(Some(all).filter(|all| !all.is_empty()))
+}
+
+/// A number of bytes.
+pub(super) fn ram(flag: &str, text: &str) -> Result<i64, Failure> {
+    ram_in_bytes(text).map_err(|error| {
+        Failure::new(format!("invalid argument {text:?} for \"--{flag}\" flag: {error}")).code(125)
+    })
 }
 
 #[cfg(test)]

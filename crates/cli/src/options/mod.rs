@@ -1,10 +1,13 @@
 //! The flags that make a container, and what they mean: a request in Docker's own form, as the engine and the
 //! API take it.
 
+mod accepted;
+pub(crate) mod docker;
 mod flags;
 pub(crate) mod lasting;
 mod lists;
 mod mount_flag;
+mod ports;
 
 use std::collections::HashMap;
 
@@ -15,15 +18,15 @@ use bulkhead_engine::spec::mount_ids;
 use bulkhead_engine::spec::namespaces::{TIME_BOOTTIME, TIME_MONOTONIC};
 
 use crate::failure::Failure;
-use crate::output::units::ram_in_bytes;
 
 pub(crate) use flags::CreateFlags;
-pub(crate) use lists::{labels, variables};
+pub(crate) use lists::{labels, nano_cpus, variables};
 
 impl CreateFlags {
     /// The request; `detached` says whether nobody is attached from the start.
     pub(crate) fn request(&self, detached: bool) -> Result<ContainerCreateBody, Failure> {
         let attached = self.attached(detached)?;
+        let published = ports::published(&self.publish)?;
         Ok(ContainerCreateBody {
             hostname: self.hostname.clone(),
             domainname: self.domainname.clone(),
@@ -43,7 +46,8 @@ impl CreateFlags {
             stop_signal: self.stop_signal.clone().map(check_signal).transpose()?,
             stop_timeout: self.stop_timeout,
             healthcheck: self.lasting.healthcheck()?,
-            host_config: Some(self.host_config()?),
+            exposed_ports: Some(ports::exposed(&self.expose, &published)?).filter(|ports| !ports.is_empty()),
+            host_config: Some(HostConfig { port_bindings: ports::some(published), ..self.host_config()? }),
             ..ContainerCreateBody::default()
         })
     }
@@ -107,6 +111,10 @@ impl CreateFlags {
                 config: Some(lists::options(&self.log_opt)),
             }),
             binds: list(&self.volume),
+            volumes_from: list(&self.volumes_from),
+            volume_driver: self.volume_driver.clone(),
+            runtime: self.runtime.clone(),
+            publish_all_ports: self.publish_all.then_some(true),
             mounts: Some(mounts).filter(|mounts| !mounts.is_empty()),
             tmpfs: Some(lists::tmpfs(&self.tmpfs)).filter(|map| !map.is_empty()),
             readonly_rootfs: Some(self.read_only),
@@ -136,10 +144,7 @@ impl CreateFlags {
             device_cgroup_rules: list(&self.device_cgroup_rule),
             memory: size("memory", self.memory.as_ref())?,
             memory_reservation: size("memory-reservation", self.memory_reservation.as_ref())?,
-            memory_swap: match self.memory_swap.as_deref() {
-                Some("-1") => Some(-1),
-                _ => size("memory-swap", self.memory_swap.as_ref())?,
-            },
+            memory_swap: swap(self.memory_swap.as_ref())?,
             memory_swappiness: self.memory_swappiness,
             oom_kill_disable: self.oom_kill_disable.then_some(true),
             oom_score_adj: self.oom_score_adj,
@@ -147,12 +152,15 @@ impl CreateFlags {
             cpu_shares: self.cpu_shares,
             cpu_period: self.cpu_period,
             cpu_quota: self.cpu_quota,
+            cpu_realtime_period: self.cpu_rt_period,
+            cpu_realtime_runtime: self.cpu_rt_runtime,
             cpuset_cpus: self.cpuset_cpus.clone(),
             cpuset_mems: self.cpuset_mems.clone(),
             pids_limit: self.pids_limit,
             ulimits: Some(self.ulimit.iter().map(|text| lists::ulimit(text)).collect::<Result<Vec<_>, _>>()?)
                 .filter(|list| !list.is_empty()),
             blkio_weight: self.blkio_weight,
+            blkio_weight_device: lists::weights(&self.blkio_weight_device)?,
             blkio_device_read_bps: lists::throttles("device-read-bps", &self.device_read_bps, true)?,
             blkio_device_write_bps: lists::throttles("device-write-bps", &self.device_write_bps, true)?,
             blkio_device_read_iops: lists::throttles("device-read-iops", &self.device_read_iops, false)?,
@@ -196,13 +204,16 @@ pub(crate) fn invalid(flag: &str, value: &str, expected: &str) -> Failure {
     Failure::new(format!("invalid argument {value:?} for \"--{flag}\" flag: expected {expected}")).code(125)
 }
 
-fn size(flag: &str, text: Option<&String>) -> Result<Option<i64>, Failure> {
-    let read = |text: &String| {
-        ram_in_bytes(text).map_err(|error| {
-            Failure::new(format!("invalid argument {text:?} for \"--{flag}\" flag: {error}")).code(125)
-        })
-    };
-    text.map(read).transpose()
+pub(crate) fn size(flag: &str, text: Option<&String>) -> Result<Option<i64>, Failure> {
+    text.map(|text| lists::ram(flag, text)).transpose()
+}
+
+/// `--memory-swap`, of which -1 is unlimited.
+pub(crate) fn swap(text: Option<&String>) -> Result<Option<i64>, Failure> {
+    match text.map(String::as_str) {
+        Some("-1") => Ok(Some(-1)),
+        _ => size("memory-swap", text),
+    }
 }
 
 fn check_signal(signal: String) -> Result<String, Failure> {

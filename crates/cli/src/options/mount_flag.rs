@@ -15,6 +15,7 @@ pub(super) fn parse(text: &str) -> Result<(Mount, String), Failure> {
     let mut mount = Mount { typ: Some(MountType::VOLUME), ..Mount::default() };
     let (mut bind, mut volume, mut tmpfs) =
         (MountBindOptions::default(), MountVolumeOptions::default(), MountTmpfsOptions::default());
+    let mut driver = MountVolumeOptionsDriverConfig::default();
     let (mut of_bind, mut of_volume, mut of_tmpfs) = (false, false, false);
     let mut ids = Vec::new();
     for field in fields(text).ok_or_else(|| bad("a quote is not closed".into()))? {
@@ -72,10 +73,12 @@ pub(super) fn parse(text: &str) -> Result<(Mount, String), Failure> {
                 of_volume = true;
             }
             "volume-driver" => {
-                volume.driver_config = Some(MountVolumeOptionsDriverConfig {
-                    name: Some(needed()?.to_owned()),
-                    ..MountVolumeOptionsDriverConfig::default()
-                });
+                driver.name = Some(needed()?.to_owned());
+                of_volume = true;
+            }
+            "volume-opt" => {
+                let (key, value) = needed()?.split_once('=').unwrap_or((needed()?, ""));
+                driver.options.get_or_insert_default().insert(key.to_owned(), value.to_owned());
                 of_volume = true;
             }
             "tmpfs-size" => {
@@ -108,6 +111,7 @@ pub(super) fn parse(text: &str) -> Result<(Mount, String), Failure> {
         return Err(bad(format!("options of another type of mount than {word}")));
     }
     mount.bind_options = of_bind.then_some(bind);
+    volume.driver_config = Some(driver).filter(|driver| *driver != MountVolumeOptionsDriverConfig::default());
     mount.volume_options = of_volume.then_some(volume);
     mount.tmpfs_options = of_tmpfs.then_some(tmpfs);
     Ok((mount, ids.join(",")))

@@ -111,6 +111,14 @@ impl Filters {
         })
     }
 
+    /// Does one of the labels satisfy one of the values? So labels are asked for that must not be there.
+    pub fn any_label(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.get(key).iter().any(|unwanted| match unwanted.split_once('=') {
+            Some((name, value)) => labels.get(name).is_some_and(|found| found == value),
+            None => labels.contains_key(unwanted),
+        })
+    }
+
     /// The one truth asked for (`true`, `1`, `false`, `0`), `None` if the filter was not given.
     ///
     /// # Errors

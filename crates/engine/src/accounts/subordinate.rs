@@ -65,6 +65,42 @@ impl Etc {
         self.edit(|| self.new_lines(owner, |_, entries| Ok((!entries.contains(&wanted)).then_some(range))))
     }
 
+    /// Takes the line away that sets `range` aside for `owner`, in subuid and subgid, and writes down these in its place.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub(crate) fn replace(&self, owner: &str, range: Range, with: &[Range]) -> Result<()> {
+        check_owner(owner)?;
+        let line = |range: &Range| format!("{owner}:{}:{}", range.first, range.count);
+        self.edit(|| {
+            let mut changes = Vec::new();
+            for kind in [Kind::Users, Kind::Groups] {
+                let Some(before) = self.read(kind.range_file())? else { continue };
+                let old = line(&range);
+                let mut after: Vec<u8> = Vec::with_capacity(before.len());
+                let mut found = false;
+                for text in before.split_inclusive(|byte| *byte == b'\n') {
+                    if text.trim_ascii() == old.as_bytes() {
+                        found = true;
+                    } else {
+                        after.extend_from_slice(text);
+                    }
+                }
+                if !found {
+                    continue;
+                }
+                let known = self.entries(kind, &after)?;
+                let is_there =
+                    |range: &&Range| known.iter().any(|entry| entry.owner == owner && entry.range == **range);
+                for range in with.iter().filter(|range| !is_there(range)) {
+                    after = lines::with_last_line(&after, &line(range));
+                }
+                changes.push(Change { file: kind.range_file(), before: Some(before), after });
+            }
+            Ok(changes)
+        })
+    }
+
     /// Sees to it that `owner` has a range in subuid and one in subgid. Where there is none it gets `count`
     /// IDs after the last one of all entries, 100000 at least, as Docker does it: after `docker:100000:65536`
     /// comes `bulkhead:165536:65536`. A range with IDs of passwd or group in it would make somebody of the

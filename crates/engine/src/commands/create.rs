@@ -13,7 +13,7 @@ use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::namespaces::{self, Mode, Modes};
-use crate::spec::{Leaves, merge};
+use crate::spec::{Leaves, merge, settled, volumes_from};
 use crate::store::containers::Container;
 use crate::store::{addresses, containers, id_ranges, images, volumes};
 use crate::users::choose;
@@ -71,7 +71,10 @@ impl Engine {
         let id = id::random();
         namespaces::check(&request, &host)?;
         self.name_itself(&mut request, &id)?;
+        let from = self.volumes_from(&host)?;
+        volumes_from::instead_of_the_image_s(&mut request.volumes, &from);
         let mut wanted = binds::read(&request)?;
+        binds::add_missing(&mut wanted, from);
         check_sources(&wanted)?;
         for one in &mut wanted {
             if let Source::Image { id } = &mut one.source {
@@ -80,7 +83,7 @@ impl Engine {
         }
         let mapping = self.id_mapping_for(&image.id, &decided.provisional(), &wanted)?;
         mapping.check_image(&image.id, &wanted)?;
-        binds::settle(&mut host, &wanted);
+        settled::settle(&mut host, &wanted);
         spec::log::settle(&mut host, &Config::load()?)?;
         request.volumes = None;
         request.host_config = Some(host);
@@ -112,6 +115,16 @@ impl Engine {
         bulkhead_sys::fail::point("create: furnished");
         self.tell_of(&container, "create", []);
         Ok(Created { container, warnings })
+    }
+
+    /// What comes from the other containers of `--volumes-from`.
+    fn volumes_from(&self, host: &HostConfig) -> Result<Vec<Wanted>> {
+        let mut all = Vec::new();
+        for text in host.volumes_from.iter().flatten() {
+            let (name, readonly) = volumes_from::parse(text)?;
+            volumes_from::add(&mut all, binds::read(&self.container(name)?.config)?, readonly);
+        }
+        Ok(all)
     }
 
     /// The host name that the container will have, if it was given none.
@@ -194,17 +207,26 @@ impl Engine {
                 if let Some(network) = &network {
                     addresses::lease(transaction, network, &container.id)?;
                 }
+                let of_host = |one: &Wanted| match &one.source {
+                    Source::Bind { .. } => true,
+                    Source::Volume { options, .. } => !options.is_empty(),
+                    _ => false,
+                };
+                if wanted.iter().any(of_host) {
+                    id_ranges::note_binds(transaction)?;
+                }
                 for one in wanted {
                     if let Source::Image { id } = &one.source
                         && id != host_image::NAME
                     {
                         images::take(transaction, id, &container.id)?;
                     }
-                    if let Source::Volume { name, anonymous, labels, .. } = &one.source {
+                    if let Source::Volume { name, anonymous, labels, options, .. } = &one.source {
                         let volume = volumes::Volume {
                             name: name.clone(),
                             created: now_nanoseconds() / 1_000_000_000,
                             labels: labels.clone(),
+                            options: options.clone(),
                             anonymous: *anonymous,
                             first_id,
                         };

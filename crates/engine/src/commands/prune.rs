@@ -1,5 +1,6 @@
 //! `prune` of containers and images: what nothing needs any more goes.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use bollard_stubs::models::ImageSummary;
@@ -18,15 +19,21 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
+/// Says what of all that is not used is to go, by when it was made (seconds since 1970) and by its labels.
+pub type Wanted<'a> = &'a dyn Fn(i64, &HashMap<String, String>) -> bool;
+
 impl Engine {
-    /// Removes all containers that do not run, but not their volumes.
+    /// Removes the containers that do not run, but not their volumes.
     ///
     /// # Errors
     /// The database's.
-    pub fn prune_containers(&mut self) -> Result<Pruned> {
+    pub fn prune_containers(&mut self, wanted: Wanted<'_>) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for container in containers::all(self.store.read())? {
-            if self.condition(&container)?.active().is_some() {
+            let labels = container.config.labels.clone().unwrap_or_default();
+            if self.condition(&container)?.active().is_some()
+                || !wanted(container.created / 1_000_000_000, &labels)
+            {
                 continue;
             }
             let bytes = size(&self.roots.container(&container.id).join("rw/upper"));

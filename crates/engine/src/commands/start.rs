@@ -20,7 +20,7 @@ use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
-use crate::spec::{self, Surroundings, health, restart, text};
+use crate::spec::{self, Surroundings, health, restart, text, volume_options};
 use crate::store::containers::Container;
 use crate::store::{addresses, id_ranges, volumes};
 use crate::users::Users;
@@ -65,11 +65,15 @@ impl Engine {
         let lock = self.lock_stopped(container, |_| {
             Err(Error::Conflict(format!("container {} is already running", container.name)))
         })?;
-        if let Err(gone) = self.container(&container.id) {
-            // It was removed while the lock was waited for: the folder that was just made goes again.
-            let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
-            return Err(gone);
-        }
+        // As it is now: it may have been given other limits.
+        let container = &match self.container(&container.id) {
+            Ok(container) => container,
+            Err(gone) => {
+                // It was removed while the lock was waited for: the folder that was just made goes again.
+                let _ = std::fs::remove_dir_all(self.roots.container(&container.id));
+                return Err(gone);
+            }
+        };
         self.let_the_last_supervisor_go(container)?;
         // Who made the container may have been killed before its folders were complete.
         bulkhead_sys::fail::point("start: locked");
@@ -264,8 +268,11 @@ impl Engine {
         all.reserved = Taken::new(id_ranges::reserved(connection)?);
         for one in wanted {
             if let binds::Source::Volume { name, .. } = &one.source {
-                let first = volumes::find(connection, name)?.map_or(0, |volume| volume.first_id);
-                all.first.push((name.clone(), first));
+                let volume = volumes::find(connection, name)?;
+                all.first.push((name.clone(), volume.as_ref().map_or(0, |volume| volume.first_id)));
+                if let Some(volume) = volume {
+                    all.places.push((name.clone(), volume_options::read(&volume.options)?));
+                }
             }
         }
         Ok(all)
@@ -336,7 +343,12 @@ impl Engine {
     }
 
     /// How the container will be started again.
-    fn restart_of(&self, container: &Container, host: &HostConfig, again: bool) -> Result<Option<Restart>> {
+    pub(super) fn restart_of(
+        &self,
+        container: &Container,
+        host: &HostConfig,
+        again: bool,
+    ) -> Result<Option<Restart>> {
         let policy = restart::policy(host.restart_policy.as_ref())?;
         if policy == Policy::No {
             return Ok(None);

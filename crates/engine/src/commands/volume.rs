@@ -6,18 +6,26 @@ use std::collections::{BTreeMap, HashMap};
 use bollard_stubs::models::{Volume, VolumeScopeEnum};
 
 use super::create::{make_volume, now_nanoseconds};
-use super::prune::{Pruned, size};
+use super::prune::{Pruned, Wanted, size};
 use crate::error::{Doing, Error, Result};
 use crate::spec::binds::volume_name;
-use crate::store::volumes;
+use crate::spec::volume_options;
+use crate::store::{id_ranges, volumes};
 use crate::{Engine, id};
 
 impl Engine {
-    /// Makes a volume; without a name it gets one that nobody has. One that is there stays as it is.
+    /// Makes a volume; without a name it gets one that nobody has. One that is there stays as it is. `options` are those
+    /// of the driver local.
     ///
     /// # Errors
-    /// A name that can be none.
-    pub fn create_volume(&mut self, name: Option<&str>, labels: BTreeMap<String, String>) -> Result<Volume> {
+    /// A name that can be none, or options that cannot be held.
+    pub fn create_volume(
+        &mut self,
+        name: Option<&str>,
+        labels: BTreeMap<String, String>,
+        options: BTreeMap<String, String>,
+    ) -> Result<Volume> {
+        volume_options::read(&options)?;
         let anonymous = name.is_none();
         let name = name.map_or_else(|| Ok(id::random()), volume_name)?;
         self.repair()?;
@@ -26,11 +34,17 @@ impl Engine {
             name: name.clone(),
             created: now_nanoseconds() / 1_000_000_000,
             labels,
+            options,
             anonymous,
             first_id,
         };
         let new = volumes::find(self.store.read(), &name)?.is_none();
-        self.store.write(|transaction| volumes::insert(transaction, &volume))?;
+        self.store.write(|transaction| {
+            if !volume.options.is_empty() {
+                id_ranges::note_binds(transaction)?;
+            }
+            volumes::insert(transaction, &volume)
+        })?;
         if new {
             self.tell("volume", "create", &name, [("driver", "local".into())]);
         }
@@ -76,11 +90,14 @@ impl Engine {
     ///
     /// # Errors
     /// The database's, or files that cannot be moved.
-    pub fn prune_volumes(&mut self, all: bool, wanted: impl Fn(&Volume) -> bool) -> Result<Pruned> {
+    pub fn prune_volumes(&mut self, all: bool, wanted: Wanted<'_>) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for volume in volumes::all(self.store.read())? {
             let used = !volumes::users(self.store.read(), &volume.name)?.is_empty();
-            if used || !(all || volume.anonymous) || !wanted(&self.shown(volume.clone())) {
+            if used
+                || !(all || volume.anonymous)
+                || !wanted(volume.created, &volume.labels.clone().into_iter().collect())
+            {
                 continue;
             }
             let bytes = size(&self.roots.volume(&volume.name));
@@ -140,6 +157,7 @@ impl Engine {
             driver: "local".into(),
             created_at: created,
             labels: volume.labels.into_iter().collect::<HashMap<_, _>>(),
+            options: volume.options.into_iter().collect(),
             scope: Some(VolumeScopeEnum::LOCAL),
             ..Volume::default()
         }

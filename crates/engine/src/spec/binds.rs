@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use bollard_stubs::models::{
-    ContainerCreateBody, HostConfig, Mount, MountBindOptionsPropagationEnum, MountType,
-};
+use bollard_stubs::models::{ContainerCreateBody, Mount, MountBindOptionsPropagationEnum, MountType};
 use bulkhead_isolation::namespaces::mnt::Propagation;
 
 use crate::error::{Error, Result};
 use crate::id;
 use crate::spec::mount_ids::{self, Ids, Mapping};
+use crate::spec::volume_options;
 
 /// One thing to be mounted at the user's wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +47,8 @@ pub enum Source {
         copy: bool,
         /// Its labels, should it be made.
         labels: BTreeMap<String, String>,
+        /// The driver's options, should it be made.
+        options: BTreeMap<String, String>,
     },
     /// The files of an image, read-only.
     Image {
@@ -103,8 +104,23 @@ pub fn read(config: &ContainerCreateBody) -> Result<Vec<Wanted>> {
             });
         }
     }
-    all.sort_by(|a, b| depth(&a.target).cmp(&depth(&b.target)).then_with(|| a.target.cmp(&b.target)));
+    sort(&mut all);
     Ok(all)
+}
+
+/// Adds what is mounted where nothing else is.
+pub(crate) fn add_missing(all: &mut Vec<Wanted>, more: Vec<Wanted>) {
+    for one in more {
+        if !all.iter().any(|other| other.target == one.target) {
+            all.push(one);
+        }
+    }
+    sort(all);
+}
+
+/// What is mounted above comes first.
+fn sort(all: &mut [Wanted]) {
+    all.sort_by(|a, b| depth(&a.target).cmp(&depth(&b.target)).then_with(|| a.target.cmp(&b.target)));
 }
 
 fn depth(path: &str) -> usize {
@@ -112,11 +128,16 @@ fn depth(path: &str) -> usize {
 }
 
 fn anonymous() -> Source {
-    Source::Volume { name: id::random(), anonymous: true, copy: true, labels: BTreeMap::new() }
+    volume(id::random(), true, true)
+}
+
+/// A volume about which nothing more is said.
+fn volume(name: String, anonymous: bool, copy: bool) -> Source {
+    Source::Volume { name, anonymous, copy, labels: BTreeMap::new(), options: BTreeMap::new() }
 }
 
 /// A clean absolute path other than `/`.
-fn absolute(path: &str) -> Result<String> {
+pub(crate) fn absolute(path: &str) -> Result<String> {
     if !path.starts_with('/') {
         return Err(Error::Invalid(format!("invalid mount path: {path:?} mount path must be absolute")));
     }
@@ -178,9 +199,7 @@ fn from_text(text: &str) -> Result<Wanted> {
         }
         wanted.source = match source {
             "" => anonymous(),
-            name => {
-                Source::Volume { name: volume_name(name)?, anonymous: false, copy, labels: BTreeMap::new() }
-            }
+            name => volume(volume_name(name)?, false, copy),
         };
     }
     check_ids(&wanted)?;
@@ -219,6 +238,19 @@ pub fn volume_name(name: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
+/// There is one driver of volumes, `local`.
+///
+/// # Errors
+/// Another one.
+pub fn refuse_driver(name: Option<&str>) -> Result<()> {
+    match name.unwrap_or("") {
+        "" | "local" => Ok(()),
+        name => Err(Error::Invalid(format!(
+            "error looking up volume plugin {name}: this version of bulkhead has the volume driver local alone"
+        ))),
+    }
+}
+
 fn from_mount(mount: &Mount) -> Result<Wanted> {
     let target = absolute(mount.target.as_deref().unwrap_or(""))?;
     let source = mount.source.as_deref().unwrap_or("");
@@ -249,14 +281,8 @@ fn from_mount(mount: &Mount) -> Result<Wanted> {
         }
         Some(MountType::VOLUME) | None => {
             let options = mount.volume_options.clone().unwrap_or_default();
-            if options
-                .driver_config
-                .as_ref()
-                .and_then(|d| d.name.as_deref())
-                .is_some_and(|name| name != "local")
-            {
-                return Err(Error::Invalid("the volume driver must be local".into()));
-            }
+            let driver = options.driver_config.unwrap_or_default();
+            refuse_driver(driver.name.as_deref())?;
             if options.subpath.as_deref().is_some_and(|path| !path.is_empty()) {
                 return Err(Error::Invalid(
                     "this version of bulkhead does not support a subpath of a volume".into(),
@@ -264,10 +290,13 @@ fn from_mount(mount: &Mount) -> Result<Wanted> {
             }
             let labels = options.labels.unwrap_or_default().into_iter().collect();
             let copy = !options.no_copy.unwrap_or(false);
-            match source {
-                "" => Source::Volume { name: id::random(), anonymous: true, copy, labels },
-                name => Source::Volume { name: volume_name(name)?, anonymous: false, copy, labels },
-            }
+            let options: BTreeMap<String, String> = driver.options.unwrap_or_default().into_iter().collect();
+            volume_options::read(&options)?;
+            let (name, anonymous) = match source {
+                "" => (id::random(), true),
+                name => (volume_name(name)?, false),
+            };
+            Source::Volume { name, anonymous, copy, labels, options }
         }
         Some(MountType::TMPFS) => {
             if !source.is_empty() {
@@ -329,57 +358,6 @@ fn tmpfs(target: &str, options: &str) -> Result<Wanted> {
         propagation: None,
         ids: Ids::default(),
     })
-}
-
-/// The mounts that a request wants, with the names of anonymous volumes fixed, so that each later start of the
-/// container finds the same ones.
-pub fn settle(host: &mut HostConfig, wanted: &[Wanted]) {
-    host.binds = None;
-    host.tmpfs = None;
-    host.mounts = Some(wanted.iter().map(to_mount).collect());
-    for one in wanted {
-        if let Some(text) = one.ids.to_text() {
-            host.annotations.get_or_insert_default().insert(mount_ids::key(&one.target), text);
-        }
-    }
-}
-
-fn to_mount(wanted: &Wanted) -> Mount {
-    let mut mount =
-        Mount { target: Some(wanted.target.clone()), read_only: Some(wanted.readonly), ..Mount::default() };
-    match &wanted.source {
-        Source::Bind { path, create, recursive } => {
-            mount.typ = Some(MountType::BIND);
-            mount.source = Some(path.clone());
-            mount.bind_options = Some(bollard_stubs::models::MountBindOptions {
-                propagation: wanted.propagation.and_then(|p| p.word().parse().ok()),
-                non_recursive: Some(!recursive),
-                create_mountpoint: Some(*create),
-                ..Default::default()
-            });
-        }
-        Source::Volume { name, copy, labels, .. } => {
-            mount.typ = Some(MountType::VOLUME);
-            mount.source = Some(name.clone());
-            mount.volume_options = Some(bollard_stubs::models::MountVolumeOptions {
-                no_copy: Some(!copy),
-                labels: Some(labels.clone().into_iter().collect()),
-                ..Default::default()
-            });
-        }
-        Source::Image { id } => {
-            mount.typ = Some(MountType::IMAGE);
-            mount.source = Some(id.clone());
-        }
-        Source::Tmpfs { options } => {
-            mount.typ = Some(MountType::TMPFS);
-            mount.tmpfs_options = Some(bollard_stubs::models::MountTmpfsOptions {
-                options: Some(options.iter().map(|(key, value)| vec![key.clone(), value.clone()]).collect()),
-                ..Default::default()
-            });
-        }
-    }
-    mount
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | [`merge`] | an image's defaults and the request into one configuration |
 //! | [`namespaces`] | `--pid`, `--ipc`, `--uts`, `--network`, `--cgroupns`, `--userns`, `--hostname` |
-//! | [`binds`] | `-v`, `--mount`, volumes: into a list of what is mounted where |
+//! | [`binds`] | `-v`, `--mount`, volumes: into a list of what is mounted where; back again: [`settled`] |
+//! | `volumes_from`, `volume_options` | `--volumes-from`; what a volume of the driver local is |
 //! | [`mount_ids`] | `:idmap`, `:noidmap`, `:U` |
 //! | [`mounts`] | those, /proc, /sys, /dev, `--tmpfs`, `--shm-size`: into mounts |
 //! | [`security`] | `--cap-add`, `--privileged`, `--security-opt`, `--device`, masked paths |
@@ -27,6 +28,9 @@ pub mod process;
 pub mod resources;
 pub mod restart;
 pub mod security;
+pub mod settled;
+pub(crate) mod volume_options;
+pub(crate) mod volumes_from;
 
 use std::cell::OnceCell;
 
@@ -76,6 +80,8 @@ pub(crate) struct Volumes {
     pub(crate) machine: OnceCell<Machine>,
     /// The first ID of each volume.
     pub(crate) first: Vec<(String, u32)>,
+    /// Where the files of each are.
+    pub(crate) places: Vec<(String, volume_options::Place)>,
     /// Whether no mount can map their IDs.
     pub(crate) unmapped: bool,
 }
@@ -200,25 +206,20 @@ pub(crate) fn text(path: &std::path::Path) -> Result<String> {
 }
 
 /// Settings that a request can hold and this engine cannot: taken and ignored is worse than refused.
-fn refuse_what_is_not_there(host: &HostConfig) -> Result<()> {
+pub(crate) fn refuse_what_is_not_there(host: &HostConfig) -> Result<()> {
     let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let refused = [
         ("published ports", host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty())),
         ("publishing all ports", host.publish_all_ports == Some(true)),
         ("links", given(&host.links)),
-        ("volumes-from", given(&host.volumes_from)),
         (
             "GPUs and other device requests",
             host.device_requests.as_ref().is_some_and(|list| !list.is_empty()),
         ),
-        (
-            "a volume driver",
-            host.volume_driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "local")),
-        ),
         ("a size limit for the writable layer", host.storage_opt.as_ref().is_some_and(|map| !map.is_empty())),
-        ("real-time scheduling", host.cpu_realtime_runtime.unwrap_or(0) != 0),
         ("another runtime", host.runtime.as_deref().is_some_and(|name| !matches!(name, "" | "bulkhead"))),
     ];
+    binds::refuse_driver(host.volume_driver.as_deref())?;
     match refused.iter().find(|(_, asked)| *asked) {
         Some((what, _)) => Err(Error::Invalid(format!("this version of bulkhead does not support {what}"))),
         None => Ok(()),

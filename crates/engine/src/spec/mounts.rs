@@ -16,6 +16,7 @@ use super::binds::{self, Wanted};
 use super::mount_ids::{self, Mapping};
 use super::namespaces::{Mode, Modes};
 use super::security::Security;
+use super::volume_options::{self, Place};
 use super::{Surroundings, text};
 use crate::accounts::Etc;
 use crate::error::{Doing, Error, Result};
@@ -160,7 +161,17 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
             let bind = Bind { create: *create, reown, warn, seen, ..Bind::of(path.clone(), *recursive, ids) };
             new(&wanted.target, Source::Bind(bind), attributes)
         }
-        binds::Source::Volume { name, copy, .. } => {
+        binds::Source::Volume { name, copy, options, .. } => {
+            let known = around.volumes.places.iter().find(|(known, _)| known == name);
+            match known.map_or_else(|| volume_options::read(options), |(_, place)| Ok(place.clone()))? {
+                Place::Folder => {}
+                Place::Bind { path, recursive, readonly } => {
+                    let source = binds::Source::Bind { path, create: false, recursive };
+                    let readonly = readonly || wanted.readonly;
+                    return mount(container, &Wanted { source, readonly, ..wanted.clone() }, around);
+                }
+                Place::Tmpfs { options } => return tmpfs(wanted, &options, Attributes::default(), *copy),
+            }
             let path = text(&around.roots.volume(name))?;
             let first = around.volumes.first.iter().find(|(known, _)| known == name).map(|(_, first)| *first);
             let unmapped = around.volumes.unmapped;
@@ -196,7 +207,7 @@ fn mount(container: &Container, wanted: &Wanted, around: &Surroundings<'_>) -> R
                 around.images.iter().find(|(known, _)| known == id).map(|(_, layers)| layers.clone());
             new(&wanted.target, Source::Image(layers.unwrap_or_default()), attributes.readonly())
         }
-        binds::Source::Tmpfs { options } => tmpfs(wanted, options)?,
+        binds::Source::Tmpfs { options } => tmpfs(wanted, options, Attributes::INERT, false)?,
     })
 }
 
@@ -286,9 +297,9 @@ fn refuse_to_give(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Docker's `--tmpfs` is `noexec,nosuid,nodev` unless the opposite is asked for.
-fn tmpfs(wanted: &Wanted, options: &[(String, String)]) -> Result<Mount> {
-    let mut attributes = Attributes { readonly: wanted.readonly, ..Attributes::INERT };
+/// A file system in memory. Docker's `--tmpfs` is `noexec,nosuid,nodev` unless the opposite is asked for; a volume is not.
+fn tmpfs(wanted: &Wanted, options: &[(String, String)], usual: Attributes, copy_up: bool) -> Result<Mount> {
+    let mut attributes = Attributes { readonly: wanted.readonly, ..usual };
     let mut kept = Vec::new();
     for (key, value) in options {
         match key.as_str() {
@@ -312,8 +323,9 @@ fn tmpfs(wanted: &Wanted, options: &[(String, String)]) -> Result<Mount> {
             }
         }
     }
-    if !kept.iter().any(|(key, _)| key == "mode") {
+    // What is copied in brings a mode along.
+    if !copy_up && !kept.iter().any(|(key, _)| key == "mode") {
         kept.push(("mode".into(), "1777".into()));
     }
-    Ok(new(&wanted.target, Source::Tmpfs { options: kept, copy_up: false, of_host: false }, attributes))
+    Ok(new(&wanted.target, Source::Tmpfs { options: kept, copy_up, of_host: false }, attributes))
 }

@@ -97,6 +97,19 @@ pub(crate) fn rename(transaction: &Transaction<'_>, id: &str, name: &str) -> Res
     }
 }
 
+/// Records another configuration of a container.
+///
+/// # Errors
+/// It is gone.
+pub(crate) fn configure(transaction: &Transaction<'_>, id: &str, config: &ContainerCreateBody) -> Result<()> {
+    let config = serde_json::to_string(config)
+        .map_err(|error| Error::Corrupt(format!("cannot write the configuration: {error}")))?;
+    match transaction.execute("UPDATE containers SET config = ?2 WHERE id = ?1", params![id, config])? {
+        0 => Err(Error::no_container(id)),
+        _ => Ok(()),
+    }
+}
+
 /// The ID of the container of that name.
 ///
 /// # Errors

@@ -19,6 +19,8 @@ use crate::users::pool::{self, Block, Pool, SLOT, Taken};
 const LAST: &str = "last id range";
 const BLOCKS: &str = "id blocks";
 const OWN: &str = "own id ranges";
+/// Whether a container could ever write into folders of the host.
+const BINDS: &str = "binds";
 
 /// The engine's own ranges, each of [`SLOT`] IDs: taken once, one after the other, and never given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,9 @@ pub(crate) fn own(transaction: &Transaction<'_>, source: &Source<'_>) -> Result<
     }
     let first = next(transaction, source, pool::ENGINE_S)?;
     settings::set(transaction, OWN, &first.to_string())?;
+    if settings::get(transaction, BINDS)?.is_none() {
+        settings::set(transaction, BINDS, "no")?;
+    }
     Ok(Own(first))
 }
 
@@ -114,6 +119,25 @@ pub(crate) fn own(transaction: &Transaction<'_>, source: &Source<'_>) -> Result<
 /// The database's.
 pub(crate) fn known_own(connection: &Connection) -> Result<Option<Own>> {
     Ok(settings::get(connection, OWN)?.and_then(|text| text.parse().ok()).map(Own))
+}
+
+/// Notes that a container can write into folders of the host: files there have IDs of the engine's.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn note_binds(transaction: &Transaction<'_>) -> Result<()> {
+    match settings::get(transaction, BINDS)?.as_deref() {
+        Some("yes") => Ok(()),
+        _ => settings::set(transaction, BINDS, "yes"),
+    }
+}
+
+/// Whether that was ever so. A store that is older than the note does not know.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn has_had_binds(connection: &Connection) -> Result<bool> {
+    Ok(settings::get(connection, BINDS)?.as_deref() != Some("no"))
 }
 
 /// All that this engine has taken for itself and its containers, whatever the pool is now: nobody may ask for these IDs.
@@ -131,7 +155,11 @@ pub(crate) fn reserved(connection: &Connection) -> Result<Vec<(u32, u32)>> {
     Ok(spans)
 }
 
-fn blocks(connection: &Connection) -> Result<Vec<Block>> {
+/// The blocks of the pool that this engine has taken.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn blocks(connection: &Connection) -> Result<Vec<Block>> {
     match settings::get(connection, BLOCKS)? {
         Some(text) => serde_json::from_str(&text).map_err(corrupt),
         None => Ok(Vec::new()),
@@ -256,6 +284,16 @@ pub(crate) fn end_use(transaction: &Transaction<'_>, container: &str) -> Result<
 pub(crate) fn given_back(connection: &Connection) -> Result<Vec<String>> {
     let mut query = connection.prepare_cached("SELECT container FROM id_users WHERE released")?;
     let rows = query.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// First and last ID of the ranges that are held for good: files or objects with their IDs may stay anywhere.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn kept_for_good(connection: &Connection) -> Result<Vec<(u32, u32)>> {
+    let mut query = connection.prepare_cached("SELECT first, first + count - 1 FROM id_ranges WHERE kept")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -26,3 +26,23 @@ pub fn set(connection: &Connection, key: &str, value: &str) -> Result<()> {
     )?;
     Ok(())
 }
+
+/// Takes it away.
+///
+/// # Errors
+/// The database's.
+pub fn unset(connection: &Connection, key: &str) -> Result<()> {
+    connection.execute("DELETE FROM settings WHERE key = ?1", [key])?;
+    Ok(())
+}
+
+/// All settings whose key begins so.
+///
+/// # Errors
+/// The database's.
+pub fn beginning_with(connection: &Connection, start: &str) -> Result<Vec<(String, String)>> {
+    let mut query = connection
+        .prepare_cached("SELECT key, value FROM settings WHERE key >= ?1 AND key < ?1 || char(1114111)")?;
+    let rows = query.query_map([start], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::settings;
 use crate::error::{Error, Result};
 
 /// A volume.
@@ -15,10 +16,18 @@ pub struct Volume {
     pub created: i64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// The options of its driver ([`crate::spec`] says what they mean). They are a setting in the database: a store that
+    /// has none of them is as it was before there were any.
+    pub options: BTreeMap<String, String>,
     /// Whether it was made without a name, for one container.
     pub anonymous: bool,
     /// What ID 0 of a container is in its files; 0: container IDs stand there themselves.
     pub first_id: u32,
+}
+
+/// The setting that has the options of a volume's driver.
+fn options_key(name: &str) -> String {
+    format!("volume-options:{name}")
 }
 
 /// Makes the volume if there is none of that name.
@@ -26,11 +35,17 @@ pub struct Volume {
 /// # Errors
 /// The database's.
 pub fn insert(transaction: &Transaction<'_>, volume: &Volume) -> Result<()> {
-    let labels = serde_json::to_string(&volume.labels).map_err(|error| Error::Corrupt(error.to_string()))?;
-    transaction.execute(
+    let json = |map: &BTreeMap<String, String>| {
+        serde_json::to_string(map).map_err(|error| Error::Corrupt(error.to_string()))
+    };
+    let labels = json(&volume.labels)?;
+    let made = transaction.execute(
         "INSERT INTO volumes VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO NOTHING",
         params![volume.name, volume.created, labels, volume.anonymous, volume.first_id],
     )?;
+    if made > 0 && !volume.options.is_empty() {
+        settings::set(transaction, &options_key(&volume.name), &json(&volume.options)?)?;
+    }
     Ok(())
 }
 
@@ -94,6 +109,9 @@ pub fn delete(transaction: &Transaction<'_>, name: &str) -> Result<bool> {
         "DELETE FROM volumes WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM volume_uses WHERE volume = ?1)",
         [name],
     )?;
+    if gone > 0 {
+        settings::unset(transaction, &options_key(name))?;
+    }
     Ok(gone > 0)
 }
 
@@ -108,10 +126,17 @@ pub fn find(connection: &Connection, name: &str) -> Result<Option<Volume>> {
             Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    row.map(|(name, created, labels, anonymous, first_id)| {
-        let labels = serde_json::from_str(&labels)
-            .map_err(|error| Error::Corrupt(format!("cannot read the labels of volume {name}: {error}")))?;
-        Ok(Volume { name, created, labels, anonymous, first_id })
+    row.map(|(name, created, labels, anonymous, first_id): (String, i64, String, bool, u32)| {
+        let map = |what: &str, text: &str| -> Result<BTreeMap<String, String>> {
+            serde_json::from_str(text)
+                .map_err(|error| Error::Corrupt(format!("cannot read the {what} of volume {name}: {error}")))
+        };
+        let labels = map("labels", &labels)?;
+        let options = match settings::get(connection, &options_key(&name))? {
+            Some(text) => map("options", &text)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Volume { name, created, labels, options, anonymous, first_id })
     })
     .transpose()
 }

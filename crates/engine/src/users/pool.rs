@@ -132,6 +132,22 @@ pub(crate) fn record(etc: &Etc, block: Block) -> Result<()> {
     etc.record(POOL_USER, Range { first: block.first, count: block.end - block.first })
 }
 
+/// Lets a block go that the engine at `root` has: another may take it.
+pub(crate) fn let_go(root: &Path, block: Block) -> Result<()> {
+    // The link is named after the first range of the block in the pool, which may lie before what the engine got of it.
+    let last = (block.first / SLOT).saturating_add(1);
+    for number in last.saturating_sub(BLOCK)..last {
+        let link = Path::new(BLOCKS).join(number.to_string());
+        if std::fs::read_link(&link).is_ok_and(|owner| owner == root) {
+            std::fs::remove_file(&link)
+                .doing(|| format!("let a block of IDs go: remove {}", link.display()))?;
+        }
+    }
+    // Gone with the last one; others may have blocks.
+    let _ = std::fs::remove_dir(BLOCKS);
+    Ok(())
+}
+
 /// Takes a link of an engine that is gone, unless somebody else was quicker.
 fn take_over(link: &Path, owner: &Path, root: &Path) -> Result<bool> {
     let failed = || format!("take a block of IDs over: {}", link.display());

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`layout`] | which hierarchies this machine has, and where |
 //! | [`resources`] | the limits, in the OCI specification's words |
+//! | [`usage`] | what has been used |
 //! | [`v1`], [`v2`] | how each version writes them, freezes, kills and counts |
 //! | [`supervisors`] | the group of the supervisors |
 //! | [`devices`] | device rules, and the program that decides them on version 2 |
@@ -17,6 +18,7 @@ pub mod devices;
 pub mod layout;
 pub mod resources;
 pub mod supervisors;
+pub mod usage;
 mod v1;
 mod v2;
 
@@ -148,6 +150,17 @@ impl Created {
                 }
                 finish(&base)
             }
+        }
+    }
+
+    /// Sets limits beside, or in place of, those that hold. Gives what could not be set, a sentence each.
+    ///
+    /// # Errors
+    /// A limit that the kernel refuses; those before it hold then.
+    pub fn limit(&self, limits: &Resources) -> Result<Vec<String>> {
+        match &self.version {
+            Version::V1(groups) => v1::limit(groups, limits),
+            Version::V2(group) => v2::limit(group, limits),
         }
     }
 
@@ -287,6 +300,22 @@ pub fn remove(path: &str) -> Result<()> {
         }
     }
     result
+}
+
+/// Removes a group that has no groups and no processes in it; others stay.
+///
+/// # Errors
+/// No control groups at all on this machine.
+pub fn remove_if_empty(path: &str) -> Result<()> {
+    for folder in folders(path)? {
+        match rustix::fs::rmdir(&folder) {
+            Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => {}
+            Err(error) => {
+                return Err(error).step(STEP, || format!("remove the control group {}", folder.display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The group's folder in each hierarchy.

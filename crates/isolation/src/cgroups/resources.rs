@@ -23,6 +23,10 @@ pub struct Resources {
     pub cpu_quota: Option<i64>,
     /// The period in microseconds.
     pub cpu_period: Option<u64>,
+    /// Microseconds in which processes with a real-time schedule may run for `cpu_rt_runtime` (version 1 only).
+    pub cpu_rt_period: Option<u64>,
+    /// Microseconds of each such period (version 1 only).
+    pub cpu_rt_runtime: Option<i64>,
     /// Processors it may run on, e.g. `0-2,5`.
     pub cpuset_cpus: Option<String>,
     /// Memory nodes it may use.
@@ -31,12 +35,25 @@ pub struct Resources {
     pub pids: Option<i64>,
     /// Share of disk time relative to other groups (10–1000).
     pub blkio_weight: Option<u16>,
+    /// The same for single disks.
+    pub blkio_weight_device: Vec<Weight>,
     /// Limits for single disks.
     pub throttle: Vec<Throttle>,
     /// Which devices may be opened: of several rules that apply the last decides. Empty: no control.
     pub devices: Vec<Rule>,
     /// Version 2 files and their contents, written last.
     pub unified: Vec<(String, String)>,
+}
+
+/// A share of one disk's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weight {
+    /// The disk's major number.
+    pub major: u32,
+    /// The disk's minor number.
+    pub minor: u32,
+    /// The share relative to other groups (10–1000).
+    pub weight: u16,
 }
 
 /// A limit for one disk.

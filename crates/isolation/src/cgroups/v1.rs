@@ -184,25 +184,74 @@ fn find<'groups>(groups: &'groups [Group], controller: &str) -> Result<&'groups 
     })
 }
 
-fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>> {
+/// Memory, and memory with swap, of which the first must never be more than the second: which one goes first depends on
+/// what they were.
+fn limit_memory(groups: &[Group], limits: &Resources, warnings: &mut Vec<String>) -> Result<()> {
+    const MEMORY: &str = "memory.limit_in_bytes";
+    const WITH_SWAP: &str = "memory.memsw.limit_in_bytes";
+    if limits.memory.is_none() && limits.memory_swap.is_none() {
+        return Ok(());
+    }
+    let group = find(groups, "memory")?;
+    let mut with_swap =
+        || match limits.memory_swap.map(|bytes| (bytes, group.write(WITH_SWAP, &bytes.to_string()))) {
+            None | Some((_, Ok(()))) => Ok(()),
+            Some((_, Err(Errno::NOENT))) => {
+                warnings.push(
+                "this kernel does not count swap (boot it with swapaccount=1): memory is limited without swap"
+                    .into(),
+            );
+                Ok(())
+            }
+            Some((bytes, Err(error))) => Err(error).step(STEP, || format!("set {WITH_SWAP} to {bytes}")),
+        };
+    let Some(bytes) = limits.memory else { return with_swap() };
+    let write = || group.write(MEMORY, &bytes.to_string());
+    match write() {
+        Ok(()) => with_swap(),
+        Err(Errno::INVAL) if limits.memory_swap.is_some() => {
+            with_swap()?;
+            write().step(STEP, || format!("set {MEMORY} to {bytes}"))
+        }
+        Err(error) => Err(error).step(STEP, || format!("set {MEMORY} to {bytes}")),
+    }
+}
+
+/// Time for processes with a real-time schedule: a group can have no more than the one above has to give, and that has
+/// nothing unless somebody gave it some.
+fn limit_real_time(groups: &[Group], limits: &Resources) -> Result<()> {
+    let set = |file: &str, value: String| {
+        let group = find(groups, "cpu")?;
+        match group.write(file, &value) {
+            Err(Errno::NOENT) => Err(Error::new(
+                STEP,
+                "this kernel has no real-time scheduling of groups (CONFIG_RT_GROUP_SCHED)".to_owned(),
+            )),
+            Err(Errno::INVAL) => Err(Error::new(
+                STEP,
+                format!(
+                    "cannot set {file} to {value}: the control groups above have less real-time to give (write \
+                     cpu.rt_runtime_us there first)"
+                ),
+            )),
+            other => other.step(STEP, || format!("set {file} to {value}")),
+        }
+    };
+    if let Some(period) = limits.cpu_rt_period {
+        set("cpu.rt_period_us", period.to_string())?;
+    }
+    if let Some(runtime) = limits.cpu_rt_runtime {
+        set("cpu.rt_runtime_us", runtime.to_string())?;
+    }
+    Ok(())
+}
+
+pub(super) fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let set = |controller: &str, file: &str, value: String| -> Result<()> {
         find(groups, controller)?.write(file, &value).step(STEP, || format!("set {file} to {value}"))
     };
-    if let Some(bytes) = limits.memory {
-        set("memory", "memory.limit_in_bytes", bytes.to_string())?;
-    }
-    if let Some(bytes) = limits.memory_swap {
-        match find(groups, "memory")?.write("memory.memsw.limit_in_bytes", &bytes.to_string()) {
-            Ok(()) => {}
-            Err(Errno::NOENT) => warnings.push(
-                "this kernel does not count swap (boot it with swapaccount=1): memory is limited without swap".into(),
-            ),
-            Err(error) => {
-                return Err(error).step(STEP, || format!("set memory.memsw.limit_in_bytes to {bytes}"));
-            }
-        }
-    }
+    limit_memory(groups, limits, &mut warnings)?;
     if let Some(bytes) = limits.memory_reservation {
         set("memory", "memory.soft_limit_in_bytes", bytes.to_string())?;
     }
@@ -221,6 +270,7 @@ fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>> {
     if let Some(quota) = limits.cpu_quota {
         set("cpu", "cpu.cfs_quota_us", quota.to_string())?;
     }
+    limit_real_time(groups, limits)?;
     if let Some(cpus) = &limits.cpuset_cpus {
         set("cpuset", "cpuset.cpus", cpus.clone())?;
     }
@@ -239,6 +289,19 @@ fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>> {
             Err(Errno::NOENT) => warnings
                 .push("no disk scheduler of this kernel weighs groups: blkio-weight has no effect".into()),
             other => other.step(STEP, || format!("set blkio.weight to {weight}"))?,
+        }
+    }
+    for device in &limits.blkio_weight_device {
+        let group = find(groups, "blkio")?;
+        let line = format!("{}:{} {}", device.major, device.minor, device.weight);
+        let written = group
+            .write("blkio.bfq.weight_device", &line)
+            .or_else(|_| group.write("blkio.weight_device", &line));
+        match written {
+            Err(Errno::NOENT) => warnings.push(
+                "no disk scheduler of this kernel weighs groups: blkio-weight-device has no effect".into(),
+            ),
+            other => other.step(STEP, || format!("set blkio.weight_device to {line}"))?,
         }
     }
     for throttle in &limits.throttle {

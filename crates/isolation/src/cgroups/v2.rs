@@ -121,7 +121,7 @@ pub(super) fn oom_kills(group: &Group) -> u64 {
     read().ok().and_then(|text| text.lines().find_map(count)).unwrap_or(0)
 }
 
-fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
+pub(super) fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let number = |value: i64| if value < 0 { "max".to_owned() } else { value.to_string() };
     let set = |file: &str, value: &str| -> Result<()> {
@@ -165,6 +165,12 @@ fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
             limits.cpu_quota.filter(|quota| *quota > 0).map_or("max".into(), |quota| quota.to_string());
         set("cpu.max", &format!("{quota} {}", limits.cpu_period.unwrap_or(100_000)))?;
     }
+    if limits.cpu_rt_period.is_some() || limits.cpu_rt_runtime.is_some() {
+        return Err(crate::Error::new(
+            STEP,
+            "cgroup version 2 has no real-time scheduling of groups (cpu-rt-period, cpu-rt-runtime)",
+        ));
+    }
     if let Some(cpus) = &limits.cpuset_cpus {
         set("cpuset.cpus", cpus)?;
     }
@@ -185,6 +191,15 @@ fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
                 );
             }
             other => other.step(STEP, || format!("set io.weight to {weight}"))?,
+        }
+    }
+    for device in &limits.blkio_weight_device {
+        let line = format!("{}:{} {}", device.major, device.minor, device.weight);
+        match group.write("io.bfq.weight", &line).or_else(|_| group.write("io.weight", &line)) {
+            Err(Errno::NOENT) => warnings.push(
+                "no disk scheduler of this kernel weighs groups: blkio-weight-device has no effect".into(),
+            ),
+            other => other.step(STEP, || format!("set io.weight to {line}"))?,
         }
     }
     for throttle in &limits.throttle {

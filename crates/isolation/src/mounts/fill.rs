@@ -39,10 +39,7 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOF
 
 /// Fills the volume `volume`, which will be mounted at `place` (`target` in words), below `root`.
 pub(super) fn fill(root: BorrowedFd<'_>, place: &OwnedFd, volume: &OwnedFd, target: &str) -> Result<()> {
-    let device = |fd: BorrowedFd<'_>| {
-        rustix::fs::fstat(fd).map(|stat| stat.st_dev).step(STEP, || format!("look at {target}"))
-    };
-    if device(root)? != device(place.as_fd())? {
+    if !is_of_image(root, place, target)? {
         return Ok(());
     }
     let turn =
@@ -80,15 +77,39 @@ pub(super) fn fill(root: BorrowedFd<'_>, place: &OwnedFd, volume: &OwnedFd, targ
     fill().step(STEP, || format!("copy {target} of the image into the volume"))
 }
 
-/// Copies what the image has at a place into the file system that will cover it.
-pub(super) fn copy_up(from: &OwnedFd, to: &OwnedFd, target: &str) -> Result<()> {
+/// Copies what the image has at a place into the file system in memory that will cover it, and is new. Its root keeps the
+/// mode and the owner that `options` give it, and those of a new one where the place is most likely one that the image does
+/// not have.
+pub(super) fn fill_memory(
+    root: BorrowedFd<'_>,
+    place: &OwnedFd,
+    made: &OwnedFd,
+    target: &str,
+    options: &[(String, String)],
+) -> Result<()> {
+    if !is_of_image(root, place, target)? {
+        return Ok(());
+    }
+    let own = options.iter().any(|(key, _)| matches!(key.as_str(), "mode" | "uid" | "gid"));
     let copy = || -> rustix::io::Result<()> {
-        let from = openat(from, ".", FOLDER, Mode::empty())?;
-        let to = openat(to, ".", FOLDER, Mode::empty())?;
+        let from = openat(place, ".", FOLDER, Mode::empty())?;
+        let to = openat(made, ".", FOLDER, Mode::empty())?;
+        let stat = rustix::fs::fstat(&from)?;
+        if stat.st_uid == 0 && names(&from)?.is_empty() {
+            return Ok(());
+        }
         Copier::new(&to).folder(&from, &to, 0)?;
-        attributes(&from, &to, &rustix::fs::fstat(&from)?)
+        if own { Ok(()) } else { attributes(&from, &to, &stat) }
     };
     copy().step(STEP, || format!("copy {target} of the image into memory"))
+}
+
+/// Whether a place is in the image's own file system.
+fn is_of_image(root: BorrowedFd<'_>, place: &OwnedFd, target: &str) -> Result<bool> {
+    let device = |fd: BorrowedFd<'_>| {
+        rustix::fs::fstat(fd).map(|stat| stat.st_dev).step(STEP, || format!("look at {target}"))
+    };
+    Ok(device(root)? == device(place.as_fd())?)
 }
 
 enum State {

@@ -224,7 +224,7 @@ pub(crate) fn attach_all(
                 let place = target::find(root, target, target::Kind::Folder)?;
                 let made = if *of_host { next()? } else { pseudo::tmpfs(options, mount.attributes)? };
                 if *copy_up {
-                    fill::copy_up(&place, &made, target)?;
+                    fill::fill_memory(root, &place, &made, target, options)?;
                 }
                 attach(&made, &place, target)?;
             }

@@ -120,3 +120,23 @@ fn what_would_not_be_read_as_written_is_refused() {
     root.refused(|etc| etc.ensure_ranges("a", 0));
     root.refused(|etc| etc.ensure_ranges("a", u32::MAX));
 }
+
+#[test]
+fn a_range_is_taken_away_and_all_else_stays() {
+    use crate::accounts::Range;
+    let root = Root::usual();
+    let all = "# mine\ndocker:100000:65536\nauto:600000:1000\nother:600000:1000\nauto:700000:5";
+    root.write("subuid", all);
+    root.write("subgid", "docker:100000:65536\n");
+    let (whole, part) = (Range::new(600_000, 1000).unwrap(), Range::new(600_100, 10).unwrap());
+    root.etc().replace("auto", whole, &[part]).unwrap();
+    let expected = "# mine\ndocker:100000:65536\nother:600000:1000\nauto:700000:5\nauto:600100:10\n";
+    assert_eq!(root.text("subuid"), expected);
+    assert_eq!(root.text("subgid"), "docker:100000:65536\n");
+    // Done already; and one that was never there.
+    root.etc().replace("auto", whole, &[part]).unwrap();
+    root.etc().replace("auto", Range::new(1, 1).unwrap(), &[]).unwrap();
+    assert_eq!(root.text("subuid"), expected);
+    root.etc().replace("auto", part, &[]).unwrap();
+    assert!(!root.text("subuid").contains("600100"));
+}

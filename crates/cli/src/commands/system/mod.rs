@@ -1,11 +1,15 @@
-//! `bulkhead system`: what the engine does for itself.
+//! `bulkhead system`: the engine as a whole, and what it does for itself.
+
+mod df;
+mod prune;
+mod reset;
 
 use bulkhead_engine::Engine;
 
-use super::{Done, boot, events};
+use super::{Done, boot, events, info};
 use crate::Context;
 
-/// Look after the engine itself
+/// Look after the engine as a whole
 #[derive(Debug, clap::Args)]
 pub struct System {
     #[command(subcommand)]
@@ -21,8 +25,17 @@ enum Subcommand {
     Checkpoint,
     /// Show what happens to containers, images and volumes
     Events(events::Events),
+    /// Show what images, containers and volumes take on disk
+    Df(df::Df),
+    /// Show what this engine and this machine are
+    Info(info::Info),
+    /// Remove what is not used
+    Prune(prune::Prune),
     /// Put right what a killed process has left
+    #[command(hide = true)]
     Repair,
+    /// Remove everything
+    Reset(reset::Reset),
     /// End all containers before the machine goes down
     Shutdown,
     /// Start a container again, as its restart policy asks for
@@ -41,7 +54,11 @@ impl System {
                 context.engine()?.checkpoint()?;
                 Ok(0)
             }
+            Subcommand::Df(command) => command.run(context),
             Subcommand::Events(command) => command.run(context),
+            Subcommand::Info(command) => command.run(context),
+            Subcommand::Prune(command) => command.run(context),
+            Subcommand::Reset(command) => command.run(context),
             Subcommand::Repair => {
                 context.engine()?.repair()?;
                 Ok(0)

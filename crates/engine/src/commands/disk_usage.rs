@@ -1,0 +1,131 @@
+//! `system df`: what images, containers and volumes take on disk, in Docker's form, and how much of it would be free if
+//! what is not used went.
+
+use std::collections::{HashMap, HashSet};
+
+use bollard_stubs::models::{
+    BuildCacheDiskUsage, ContainerSummary, ContainersDiskUsage, ImageSummary, ImagesDiskUsage,
+    SystemDataUsageResponse, Volume, VolumeUsageData, VolumesDiskUsage,
+};
+use bulkhead_image::Digest;
+
+use super::prune::size;
+use crate::Engine;
+use crate::error::{Error, Result};
+use crate::store::{images, volumes};
+
+impl Engine {
+    /// Looks at all files of containers and volumes, which can take its time.
+    ///
+    /// # Errors
+    /// The database's, or an image store that cannot be read.
+    pub fn disk_usage(&mut self) -> Result<SystemDataUsageResponse> {
+        let containers = self.containers_with_sizes()?;
+        Ok(SystemDataUsageResponse {
+            image_usage: Some(self.image_usage()?),
+            volume_usage: Some(self.volume_usage()?),
+            container_usage: Some(container_usage(&containers)?),
+            build_cache_usage: Some(BuildCacheDiskUsage {
+                active_count: Some(0),
+                total_count: Some(0),
+                reclaimable: Some(0),
+                total_size: Some(0),
+                items: Some(Vec::new()),
+            }),
+        })
+    }
+
+    fn containers_with_sizes(&mut self) -> Result<Vec<ContainerSummary>> {
+        let mut all = self.list(true)?;
+        for container in &mut all {
+            let id = container.id.clone().unwrap_or_default();
+            container.size_rw = Some(signed(size(&self.roots.container(&id).join("rw/upper"))));
+        }
+        Ok(all)
+    }
+
+    fn image_usage(&self) -> Result<ImagesDiskUsage> {
+        let store = self.image_store()?;
+        let all = images::all(self.store.read())?;
+        let mut sizes: HashMap<Digest, u64> = HashMap::new();
+        let mut users: HashMap<Digest, usize> = HashMap::new();
+        for image in &all {
+            for layer in image.layers.iter().collect::<HashSet<_>>() {
+                *users.entry(*layer).or_default() += 1;
+                if !sizes.contains_key(layer) {
+                    sizes.insert(*layer, store.layer_meta(layer)?.size);
+                }
+            }
+        }
+        let layers: HashMap<String, Vec<Digest>> =
+            all.into_iter().map(|image| (image.id, image.layers)).collect();
+        let mut summaries = self.images()?;
+        let mut used: HashSet<Digest> = HashSet::new();
+        for image in &mut summaries {
+            let own: HashSet<Digest> = layers.get(&image.id).into_iter().flatten().copied().collect();
+            let shared = own.iter().filter(|layer| users.get(layer).is_some_and(|count| *count > 1));
+            image.shared_size = signed(shared.filter_map(|layer| sizes.get(layer)).sum());
+            if image.containers > 0 {
+                used.extend(own);
+            }
+        }
+        let total: u64 = sizes.values().sum();
+        let kept: u64 = used.iter().filter_map(|layer| sizes.get(layer)).sum();
+        Ok(ImagesDiskUsage {
+            active_count: Some(count(summaries.iter().filter(|image| image.containers > 0))),
+            total_count: Some(count(summaries.iter())),
+            reclaimable: Some(signed(total.saturating_sub(kept))),
+            total_size: Some(signed(total)),
+            items: Some(values::<ImageSummary>(&summaries)?),
+        })
+    }
+
+    fn volume_usage(&self) -> Result<VolumesDiskUsage> {
+        let mut all: Vec<Volume> = Vec::new();
+        for (mut volume, _) in self.volumes()? {
+            let users = volumes::users(self.store.read(), &volume.name)?.len();
+            let bytes = size(&self.roots.volume(&volume.name));
+            let ref_count = i64::try_from(users).unwrap_or(i64::MAX);
+            volume.usage_data = Some(VolumeUsageData { size: signed(bytes), ref_count });
+            all.push(volume);
+        }
+        let used = |volume: &Volume| volume.usage_data.as_ref().is_some_and(|usage| usage.ref_count > 0);
+        let bytes = |volume: &Volume| volume.usage_data.as_ref().map_or(0, |usage| usage.size);
+        Ok(VolumesDiskUsage {
+            active_count: Some(count(all.iter().filter(|volume| used(volume)))),
+            total_count: Some(count(all.iter())),
+            reclaimable: Some(all.iter().filter(|volume| !used(volume)).map(bytes).sum()),
+            total_size: Some(all.iter().map(bytes).sum()),
+            items: Some(values(&all)?),
+        })
+    }
+}
+
+fn container_usage(all: &[ContainerSummary]) -> Result<ContainersDiskUsage> {
+    use bollard_stubs::models::ContainerSummaryStateEnum as State;
+    let runs = |container: &&ContainerSummary| {
+        matches!(container.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING))
+    };
+    let bytes = |container: &ContainerSummary| container.size_rw.unwrap_or(0);
+    Ok(ContainersDiskUsage {
+        active_count: Some(count(all.iter().filter(runs))),
+        total_count: Some(count(all.iter())),
+        reclaimable: Some(all.iter().filter(|container| !runs(container)).map(bytes).sum()),
+        total_size: Some(all.iter().map(bytes).sum()),
+        items: Some(values(all)?),
+    })
+}
+
+fn values<T: serde::Serialize>(all: &[T]) -> Result<Vec<serde_json::Value>> {
+    all.iter()
+        .map(|one| serde_json::to_value(one).map_err(|error| Error::Corrupt(error.to_string())))
+        .collect()
+}
+
+fn count<T>(all: impl Iterator<Item = T>) -> i64 {
+    i64::try_from(all.count()).unwrap_or(i64::MAX)
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
