@@ -65,7 +65,6 @@ fn what_cannot_be_held_changes_nothing() {
         (&["--cpus", "100000"], "range of CPUs"),
         (&["--pids-limit", "60", "--cpuset-cpus", "9999"], "9999"),
         (&["--blkio-weight", "5"], "from 10 to 1000"),
-        (&["--restart", "always"], "a restart policy"),
     ] {
         host.bulkhead(["update"].iter().chain(flags).chain(&["c1"])).fails(1, needle);
         assert_eq!(held(&host, "c1"), "67108864\n50", "{flags:?}");
@@ -144,5 +143,39 @@ fn ports_that_nobody_publishes() {
     host.bulkhead(["port", "c1", "80/udp"]).fails(1, "no public port '80/udp' published for c1");
     host.bulkhead(["port", "c1", "http"]).fails(1, "invalid port \"http\"");
     host.bulkhead(["port", "nobody"]).fails(1, "No such container: nobody");
+    host.finish();
+}
+
+/// A running container's policy is changed for its next end already, and one that waits to be started again can be let be.
+#[test]
+fn another_restart_policy() {
+    let host = Host::new("update-restart").with_busybox();
+    let until = |format: &str, expected: &str| {
+        let look = format!("bulkhead inspect -f '{format}' c1");
+        host.sh(&format!(
+            "for i in $(seq 1000); do test \"$({look})\" = '{expected}' && exit 0; sleep 0.01; done; {look}; exit 1"
+        ))
+        .prints("");
+    };
+    host.run_detached([
+        "--name",
+        "c1",
+        "busybox",
+        "sh",
+        "-c",
+        "until test -e /go; do sleep 0.01; done; exit 3",
+    ]);
+    host.bulkhead(["update", "--restart", "on-failure:2", "c1"]).prints("c1");
+    assert_eq!(host.inspect("c1", "{{.HostConfig.RestartPolicy.Name}}"), "on-failure");
+    host.bulkhead(["exec", "c1", "touch", "/go"]).prints("");
+    until("{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}", "exited 2 3");
+    host.bulkhead(["update", "--restart", "always", "c1"]).prints("c1");
+    host.bulkhead(["start", "c1"]).prints("c1");
+    until("{{.State.Status}} {{gt .RestartCount 3}}", "restarting true");
+    host.bulkhead(["update", "--restart", "no", "c1"]).prints("c1");
+    until("{{.State.Status}}", "exited");
+    host.bulkhead(["update", "--restart", "sometimes", "c1"]).fails(125, "use one of no, always");
+    host.run_detached(["--rm", "--name", "passing", "busybox", "sleep", "1000"]);
+    host.bulkhead(["update", "--restart", "always", "passing"]).fails(1, "AutoRemove");
     host.finish();
 }

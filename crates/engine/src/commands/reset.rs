@@ -64,6 +64,8 @@ impl Engine {
         if let Some(bridge) = self.known_network()? {
             bulkhead_network::bridge::remove(&bridge)?;
         }
+        // Those of other engines of this machine stay: theirs are not empty.
+        cgroups::supervisors::remove()?;
         cgroups::remove_if_empty("/bulkhead")?;
         let left = self.give_ids_back()?;
         remove_folder(&self.roots.state)?;

@@ -13,10 +13,11 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 
 use super::layout::{Hierarchy, Layout, named_systemd};
 use super::{below, v1, v2};
-use crate::error::Result;
+use crate::error::{Result, Step};
 
 /// Its path, below the root of each hierarchy.
 pub const PATH: &str = "/bulkhead/supervisors";
@@ -26,7 +27,6 @@ pub const PATH: &str = "/bulkhead/supervisors";
 /// # Errors
 /// No control groups are mounted, or the group cannot be made or opened.
 pub fn birthplace() -> Result<Option<OwnedFd>> {
-    use crate::error::Step;
     let Layout::V2(mount) = Layout::detect()? else { return Ok(None) };
     let path = below(&mount, PATH);
     if !path.exists() {
@@ -52,8 +52,26 @@ pub fn enter() -> Result<()> {
     Ok(())
 }
 
+/// Removes the group, unless supervisors are in it.
+///
+/// # Errors
+/// No control groups are mounted, or a group that cannot be removed.
+pub fn remove() -> Result<()> {
+    super::remove_if_empty(PATH)?;
+    if let Some(mount) = named_systemd()? {
+        for path in [PATH, "/bulkhead"] {
+            match rustix::fs::rmdir(below(&mount, path)) {
+                Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => {}
+                Err(error) => {
+                    return Err(error).step(super::STEP, || format!("remove {path} from systemd's groups"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn enter_one(hierarchy: &Hierarchy) -> Result<()> {
-    use crate::error::Step;
     let tasks = |folder: &Path| fs::write(folder.join("tasks"), "0");
     let folder = below(&hierarchy.mount, PATH);
     if tasks(&folder).is_ok() {
