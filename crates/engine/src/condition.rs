@@ -118,9 +118,21 @@ impl Engine {
     /// the record says what happened.
     fn bury(&self, container: &Container) -> Result<Condition> {
         let folder = self.roots.container(&container.id);
-        let Some(lock) = self.lock(container)? else {
-            // Somebody else is at it, or has started the container again.
-            return Ok(self.status_of(container)?.map_or(Condition::Created, Condition::of));
+        let mut tried = 0;
+        let lock = loop {
+            if let Some(lock) = self.lock(container)? {
+                break lock;
+            }
+            // Somebody else is at it, or has started the container again: what comes of it is the answer.
+            let status = self.status_of(container)?;
+            let settled = status
+                .as_ref()
+                .is_none_or(|status| status.state == State::Exited || status.supervisor.lives());
+            tried += 1;
+            if settled || tried > 2_500 {
+                return Ok(status.map_or(Condition::Created, Condition::of));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
         };
         let Some(mut status) = self.status_of(container)? else {
             return Ok(Condition::Created);

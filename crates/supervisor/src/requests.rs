@@ -183,7 +183,11 @@ impl Life {
             namespaces: &self.namespaces,
             cgroup: &self.born.cgroup,
         };
-        let begun = self.sessions.begin(container, exec, &process, fds, number)?;
+        let begun = match self.sessions.begin(container, exec, &process, fds, number) {
+            // ESRCH: its first program has ended this moment, which the loop sees next.
+            Err(error) if error.errno == Some(3) => return Err(self.not_running("exec")),
+            begun => begun?,
+        };
         let words = exec.args.join(" ");
         self.tell(&format!("exec_create: {words}"), []);
         self.tell(&format!("exec_start: {words}"), []);

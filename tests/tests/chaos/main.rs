@@ -73,7 +73,7 @@ fn nothing_that_is_killed_breaks_what_must_hold() {
     host.sh("bulkhead ps -aq | xargs -r bulkhead rm -f -v >/dev/null; bulkhead ps -aq")
         .timeout(120)
         .prints("");
-    host.sh("bulkhead volume prune -af >/dev/null; ls /var/lib/bulkhead/trash /var/lib/bulkhead/volumes 2>/dev/null | grep -v : | grep . ; ls /run/bulkhead/names; true")
+    host.sh("bulkhead volume prune -af >/dev/null; ls /var/lib/bulkhead/trash /var/lib/bulkhead/volumes 2>/dev/null | grep -v : | grep . || true; ls /run/bulkhead/names")
         .prints("");
     // Nobody holds an address or a range of IDs any more.
     host.sh("python3 -c \"
@@ -87,7 +87,8 @@ for table in 'addresses', 'id_users', 'volume_uses', 'image_uses', 'containers':
 
 /// One command of one client.
 fn act(host: &Host, random: &mut Random, client: u64) {
-    let name = format!("c{}", random.below(CONTAINERS));
+    // No beginning of an ID looks like that.
+    let name = format!("box{}", random.below(CONTAINERS));
     let token = format!("{name}-{client}-{}", random.below(1_000_000));
     // Now and then the client itself is killed.
     let fate = match random.below(6) {

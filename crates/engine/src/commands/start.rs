@@ -1,6 +1,7 @@
 //! `start`: a supervisor is spawned, and brings the container to life.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bollard_stubs::models::HostConfig;
@@ -61,10 +62,7 @@ impl Engine {
     pub fn start(&mut self, container: &Container, starting: Starting) -> Result<Started> {
         let mut trace = Trace::new(starting.trace);
         let connection = self.supervisor()?;
-        self.make_folders(container)?;
-        let lock = self.lock_stopped(container, |_| {
-            Err(Error::Conflict(format!("container {} is already running", container.name)))
-        })?;
+        let lock = self.lock_to_start(container)?;
         // As it is now: it may have been given other limits.
         let container = &match self.container(&container.id) {
             Ok(container) => container,
@@ -163,6 +161,23 @@ impl Engine {
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&run_folder);
                 Err(error)
+            }
+        }
+    }
+
+    /// The lock of a container that does not run, and whose folders are there.
+    fn lock_to_start(&self, container: &Container) -> Result<OwnedFd> {
+        loop {
+            self.make_folders(container)?;
+            let locked = self.lock_stopped(container, |_| {
+                Err(Error::Conflict(format!("container {} is already running", container.name)))
+            });
+            match locked {
+                // It is being removed, by somebody who was quicker; or that somebody was killed, and it can be started.
+                Err(Error::System { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    self.container(&container.id)?;
+                }
+                other => return other,
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `wait`: until a container has ended, and how.
 
+use std::io::{self, ErrorKind};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -53,10 +54,7 @@ impl Engine {
         let folder = self.roots.running(&container.id);
         for _ in 0..PATIENCE {
             match Connection::to(&folder) {
-                // What was its supervisor is just starting it again.
-                Err(_) if matches!(self.condition(container)?, Condition::Restarting(_)) => {
-                    std::thread::sleep(PAUSE);
-                }
+                Err(error) if is_gone(&error) => self.wait_for_another(container)?,
                 // The socket is there from the moment that a container runs; a supervisor that ends has removed it.
                 other => {
                     return other.doing(|| format!("reach the supervisor of container {}", container.name));
@@ -64,6 +62,15 @@ impl Engine {
             }
         }
         Err(restarting(container))
+    }
+
+    /// What was its supervisor is just starting it again, or was killed and somebody has; or it has ended.
+    fn wait_for_another(&self, container: &Container) -> Result<()> {
+        if self.condition(container)?.active().is_none() {
+            return Err(Error::Conflict(format!("Container {} is not running", container.id)));
+        }
+        std::thread::sleep(PAUSE);
+        Ok(())
     }
 
     /// Asks the supervisor of a running container, or of one that waits to be started again.
@@ -75,7 +82,7 @@ impl Engine {
     ) -> Result<(Reply, Vec<OwnedFd>)> {
         for _ in 0..PATIENCE {
             match self.connect(container)?.ask(request, fds) {
-                Err(_) if matches!(self.condition(container)?, Condition::Restarting(_)) => {}
+                Err(error) if is_gone(&error) => self.wait_for_another(container)?,
                 other => {
                     return other
                         .doing(|| format!("hear from the supervisor of container {}", container.name));
@@ -84,4 +91,16 @@ impl Engine {
         }
         Err(restarting(container))
     }
+}
+
+/// Whether nobody is there any more who could answer.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
+    )
 }
