@@ -56,8 +56,26 @@ fn of_store(error: &rusqlite::Error) -> String {
         Some(rusqlite::ErrorCode::DatabaseBusy) => {
             "cannot use the store's database: other commands have held it for 30 seconds".into()
         }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => damaged(error),
+        // What no command has ever written.
+        _ if matches!(
+            error,
+            rusqlite::Error::Utf8Error(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+        ) =>
+        {
+            damaged(error)
+        }
         _ => format!("cannot use the store's database: {error}"),
     }
+}
+
+fn damaged(error: &rusqlite::Error) -> String {
+    format!(
+        "the store's database is damaged ({error}): `bulkhead system recover` saves what can be read of it"
+    )
 }
 
 /// What the engine's functions give.

@@ -91,11 +91,16 @@ impl Life {
             }
             Request::Freeze(_) if self.ended => Err(self.not_running("pause")),
             Request::Freeze(frozen) => {
+                let before = self.status.state;
                 self.born.cgroup.freeze(frozen)?;
                 self.status.state = if frozen { State::Paused } else { State::Running };
-                self.status
-                    .write(Path::new(&self.folder))
-                    .step("status", || "write the container's status")?;
+                let written = self.status.write(Path::new(&self.folder));
+                if let (Err(_), true) = (&written, frozen) {
+                    // Nobody would know that it is frozen.
+                    self.born.cgroup.freeze(false)?;
+                    self.status.state = before;
+                }
+                written.step("status", || "write the container's status")?;
                 self.tell(if frozen { "pause" } else { "unpause" }, []);
                 if let (false, Some(checks), Some(health)) = (frozen, &mut self.checks, self.status.health) {
                     checks.put_off(health);

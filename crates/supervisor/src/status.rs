@@ -126,10 +126,28 @@ impl Status {
     /// # Errors
     /// Those of writing and renaming a file.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let next = folder.join("status.json.next");
-        fs::write(&next, serde_json::to_vec(self)?)?;
-        fs::rename(next, folder.join(FILE))
+        let (next, file) = (folder.join("status.json.next"), folder.join(FILE));
+        let text = serde_json::to_vec(self)?;
+        match fs::write(&next, &text) {
+            // There is no room for another file; most likely there is for what this one says now, in its own place.
+            Err(error) if is_full(&error) && file.exists() => {
+                let _ = fs::remove_file(next);
+                overwrite(&file, &text)
+            }
+            written => written.and_then(|()| fs::rename(next, file)),
+        }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn overwrite(file: &Path, text: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let file = fs::File::options().write(true).open(file)?;
+    file.write_all_at(text, 0)?;
+    file.set_len(text.len() as u64)
 }
 
 /// The time now as RFC 3339 with nanoseconds, in UTC: Docker's form.

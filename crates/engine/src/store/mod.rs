@@ -4,12 +4,13 @@
 //! at all, and given back by one DELETE. What a running container does is not in here: its supervisor keeps that
 //! in a file of its own ([`bulkhead_supervisor::status`]).
 //!
-//! One file per table: [`containers`], [`addresses`], [`id_ranges`], [`images`], [`volumes`], and [`settings`].
+//! What is done about a damaged one: [`recover`]. One file per table: [`containers`], [`addresses`], [`id_ranges`], [`images`], [`volumes`], and [`settings`].
 
 pub mod addresses;
 pub mod containers;
 pub(crate) mod id_ranges;
 pub mod images;
+pub mod recover;
 pub mod settings;
 pub mod volumes;
 
@@ -81,6 +82,13 @@ impl Store {
         // Another process may have made it meanwhile.
         let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version == 0 {
+            // No process makes a container before it has made the database.
+            if has_containers(&self.path) {
+                return Err(Error::Corrupt(format!(
+                    "the store's database {} is gone or empty, although there are containers: `bulkhead system recover` makes a new one and moves their files aside",
+                    self.path.display()
+                )));
+            }
             transaction.execute_batch(SCHEMA)?;
             transaction.execute_batch(&format!("PRAGMA user_version = {VERSION};"))?;
         }
@@ -142,6 +150,12 @@ impl Store {
     pub fn checkpoint(&self) -> Result<()> {
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
+}
+
+/// Whether folders of containers are beside the database.
+fn has_containers(database: &Path) -> bool {
+    let folder = database.with_file_name("containers");
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Makes the engine's folders, closed to everybody but root.

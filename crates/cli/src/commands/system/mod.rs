@@ -2,6 +2,7 @@
 
 mod df;
 mod prune;
+mod recover;
 mod reset;
 
 use bulkhead_engine::Engine;
@@ -31,6 +32,8 @@ enum Subcommand {
     Info(info::Info),
     /// Remove what is not used
     Prune(prune::Prune),
+    /// Save what can be read of a damaged database
+    Recover,
     /// Put right what a killed process has left
     #[command(hide = true)]
     Repair,
@@ -59,6 +62,7 @@ impl System {
             Subcommand::Info(command) => command.run(context),
             Subcommand::Prune(command) => command.run(context),
             Subcommand::Reset(command) => command.run(context),
+            Subcommand::Recover => recover::run(context),
             Subcommand::Repair => {
                 context.engine()?.repair()?;
                 Ok(0)
