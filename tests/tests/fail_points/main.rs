@@ -6,6 +6,8 @@
 //!
 //! The executables under test are those of a build with the feature `fail-points` (`scripts/build.sh --fail-points`).
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod points;
 mod scenarios;
 
