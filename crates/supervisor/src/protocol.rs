@@ -187,3 +187,49 @@ pub enum Reply {
     /// The container ended.
     Ended(Box<Status>),
 }
+
+/// What supervisors of version 0.1 say and understand: they outlive the commands of their version, and a newer command must
+/// be able to manage their containers. A line here is never changed; a new request gets a new name, and what an old supervisor
+/// answers to one (`Failed`) must be no reason to fail where its container cannot have what it is about.
+#[cfg(test)]
+mod of_old {
+    use super::{Attach, Exec, Reply, Request};
+
+    #[test]
+    fn what_is_asked_is_understood_by_old_supervisors() {
+        let exec = Exec { container: "web".into(), args: vec!["sh".into()], ..Exec::default() };
+        let exec_in_json = r#"{"Exec":{"container":"web","args":["sh"],"env":[],"cwd":null,"user":null,"terminal":null,"privileged":false,"detached":false,"trace":false}}"#;
+        let attach = Attach { stdin: true, stdout: true, stderr: false };
+        for (request, json) in [
+            (Request::Signal(15), r#"{"Signal":15}"#),
+            (Request::Resize { rows: 24, columns: 80 }, r#"{"Resize":{"rows":24,"columns":80}}"#),
+            (Request::Freeze(true), r#"{"Freeze":true}"#),
+            (Request::Wait, r#""Wait""#),
+            (Request::Attach(attach), r#"{"Attach":{"stdin":true,"stdout":true,"stderr":false}}"#),
+            (
+                Request::Rename { name: "a".into(), link: "/b".into() },
+                r#"{"Rename":{"name":"a","link":"/b"}}"#,
+            ),
+            (Request::Exec(Box::new(exec)), exec_in_json),
+        ] {
+            assert_eq!(serde_json::to_string(&request).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn what_old_supervisors_answer_is_understood() {
+        let status = r#"{"state":"exited","first":null,"supervisor":{"pid":7,"started":8,"boot":"b"},"started_at":"2026-01-01T00:00:00Z","finished_at":"2026-01-01T00:00:01Z","exit_code":3,"oom_killed":false,"error":""}"#;
+        for json in [
+            r#""Done""#,
+            r#""NotMe""#,
+            r#"{"ExecStarted":{"container":"web","pid":5,"laps":[]}}"#,
+            r#"{"ExecEnded":7}"#,
+            r#"{"Failed":{"step":"exec","message":"no","kind":"NotFound","errno":2}}"#,
+            &format!(r#"{{"Ended":{status}}}"#),
+        ] {
+            serde_json::from_str::<Reply>(json).unwrap();
+        }
+        let status: crate::status::Status = serde_json::from_str(status).unwrap();
+        assert_eq!((status.exit_code, status.restarts, status.stopped), (3, 0, false));
+    }
+}

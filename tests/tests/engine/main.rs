@@ -46,6 +46,7 @@ mod supervisor;
 mod system;
 mod top;
 mod update;
+mod upgrade;
 mod volume;
 mod volume_options;
 mod volumes_from;
