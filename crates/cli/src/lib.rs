@@ -63,19 +63,25 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads a command line. For the two commands whose speed people feel, only their own flags are looked at:
+    /// Reads a command line. For the commands that people and scripts call most, only their own flags are looked at:
     /// describing all flags of all commands takes longer than reading them.
     fn read(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
         let all: Vec<OsString> = args.collect();
         let is = |index: usize, word: &str| all.get(index).is_some_and(|given| given == word);
         let trace_timing = is(1, "--trace-timing");
         let at = 1 + usize::from(trace_timing);
-        let command = if is(at, "run") {
-            Command::Run(Box::new(alone("run", all.iter().skip(at))?))
-        } else if is(at, "exec") {
-            Command::Exec(alone("exec", all.iter().skip(at))?)
-        } else {
-            return Cli::try_parse_from(all);
+        let rest = || all.iter().skip(at);
+        let command = match all.get(at).and_then(|word| word.to_str()) {
+            Some("create") => Command::Create(Box::new(alone("create", rest())?)),
+            Some("exec") => Command::Exec(alone("exec", rest())?),
+            Some("inspect") => Command::Inspect(alone("inspect", rest())?),
+            Some("logs") => Command::Logs(alone("logs", rest())?),
+            Some("ps") => Command::Ps(alone("ps", rest())?),
+            Some("rm") => Command::Rm(alone("rm", rest())?),
+            Some("run") => Command::Run(Box::new(alone("run", rest())?)),
+            Some("start") => Command::Start(alone("start", rest())?),
+            Some("stop") => Command::Stop(alone("stop", rest())?),
+            _ => return Cli::try_parse_from(all),
         };
         let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
         Ok(Cli {

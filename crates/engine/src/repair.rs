@@ -13,6 +13,8 @@
 //! | copies of layers for removed containers | no record needs them | they are deleted, see [`shifted`](crate::shifted) |
 //! | half-loaded layers | the image store knows | see [`bulkhead_image::Store::clean`] |
 
+use std::collections::HashSet;
+
 use bulkhead_isolation::cgroups;
 use bulkhead_supervisor::status::ProcessId;
 
@@ -58,11 +60,14 @@ impl Engine {
     }
 
     /// Deletes the folders of containers whose record has gone: a command was killed right after that.
-    pub(crate) fn remove_orphaned_folders(&self) -> Result<()> {
+    ///
+    /// `known` are the IDs of containers that there were a moment ago: of these nothing needs to be looked up.
+    pub(crate) fn remove_orphaned_folders(&self, known: &HashSet<String>) -> Result<()> {
         let Ok(entries) = std::fs::read_dir(self.roots.root.join("containers")) else { return Ok(()) };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let Some(id) = name.to_str().filter(|name| name.len() == 64) else { continue };
+            let orphan = |name: &&str| name.len() == 64 && !known.contains(*name);
+            let Some(id) = name.to_str().filter(orphan) else { continue };
             // Only a clear "there is none" counts: a database that cannot be read must cost nobody their files.
             match self.container(id) {
                 Err(Error::NotFound { .. }) => drop(std::fs::remove_dir_all(entry.path())),
@@ -88,11 +93,12 @@ impl Engine {
 
     /// Removes the control groups of containers that were removed while their supervisors, which had only that left to do,
     /// were killed. They are known by the container's folder of this boot, which goes last.
-    pub(crate) fn remove_orphaned_groups(&self) {
+    pub(crate) fn remove_orphaned_groups(&self, known: &HashSet<String>) {
         let Ok(entries) = std::fs::read_dir(self.roots.state.join("containers")) else { return };
         for entry in entries.flatten() {
             let (name, folder) = (entry.file_name(), entry.path());
-            let Some(id) = name.to_str().filter(|name| id::is_full(name)) else { continue };
+            let orphan = |name: &&str| id::is_full(name) && !known.contains(*name);
+            let Some(id) = name.to_str().filter(orphan) else { continue };
             // A supervisor that still listens has not come to that yet.
             if matches!(self.container(id), Err(Error::NotFound { .. })) && Connection::to(&folder).is_err() {
                 let own = std::fs::read_to_string(folder.join(GROUP)).ok();
@@ -115,6 +121,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use crate::{Engine, Programs, Roots};
+    use std::collections::HashSet;
 
     #[test]
     fn a_record_that_cannot_be_read_costs_nobody_their_files() {
@@ -135,10 +142,10 @@ mod tests {
             "INSERT INTO containers VALUES ('{known}', 'name', 0, 'i', 'no JSON', 0, 'null', '\"Host\"')"
         );
         engine.store.write(|transaction| Ok(transaction.execute_batch(&record)?)).unwrap();
-        assert!(engine.remove_orphaned_folders().is_err());
+        assert!(engine.remove_orphaned_folders(&HashSet::new()).is_err());
         assert!(folders[0].exists(), "there is a record of it, readable or not");
         engine.store.write(|transaction| Ok(transaction.execute_batch("DELETE FROM containers")?)).unwrap();
-        engine.remove_orphaned_folders().unwrap();
+        engine.remove_orphaned_folders(&HashSet::new()).unwrap();
         assert!(folders.iter().all(|folder| !folder.exists()), "of these there is clearly none");
     }
 }

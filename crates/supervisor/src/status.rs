@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -45,7 +46,13 @@ impl ProcessId {
 /// # Errors
 /// /proc cannot be read.
 pub fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned())
+    // It is asked for once for each container that is looked at, and is always the same.
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(known.clone());
+    }
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
+    Ok(KNOWN.get_or_init(|| id).clone())
 }
 
 fn start_of(pid: i32) -> io::Result<u64> {

@@ -25,9 +25,10 @@ impl Engine {
     /// The database's, or a status that cannot be read.
     pub fn list(&mut self, all: bool) -> Result<Vec<ContainerSummary>> {
         self.repair()?;
-        self.remove_orphaned_folders()?;
+        let known = containers::ids(self.store.read())?;
+        self.remove_orphaned_folders(&known)?;
         self.remove_orphaned_volumes()?;
-        self.remove_orphaned_groups();
+        self.remove_orphaned_groups(&known);
         let mut found = Vec::new();
         let mut image_names = HashMap::new();
         for container in containers::all(self.store.read())? {

@@ -73,11 +73,11 @@ impl Engine {
         wanted: Resources,
     ) -> Result<Vec<String>> {
         let back = undone(&limits(before, &mut Vec::new())?, &wanted);
-        self.tell_policy(container, before)?;
+        let told = self.tell_policy(container, before);
         bulkhead_sys::fail::point("update: policy told");
-        let answer = match self.ask(container, &Request::Update(Box::new(wanted)), &[]) {
+        let answer = match told.and_then(|()| self.ask(container, &Request::Update(Box::new(wanted)), &[])) {
             Ok((Reply::Updated { warnings }, _)) => Ok(warnings),
-            Ok((Reply::Failed(error), _)) => Err(error.into()),
+            Ok((Reply::Failed(error), _)) => Err(of_old(container, error)),
             Ok((other, _)) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to an update"))),
             // It has ended this moment: the next start has them.
             Err(_) if self.condition(container)?.active().is_none() => Ok(Vec::new()),
@@ -111,7 +111,7 @@ impl Engine {
         }
         let restart = self.restart_of(container, &host, false)?;
         match self.ask(container, &Request::Restart(restart), &[]) {
-            Ok((Reply::Failed(error), _)) => Err(error.into()),
+            Ok((Reply::Failed(error), _)) => Err(of_old(container, error)),
             Ok(_) => Ok(()),
             Err(_) if self.condition(container)?.active().is_none() => Ok(()),
             Err(error) => Err(error),
@@ -139,6 +139,17 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What a supervisor says that knows no such request.
+fn of_old(container: &Container, error: bulkhead_isolation::Error) -> Error {
+    if error.step != "request" {
+        return error.into();
+    }
+    Error::Conflict(format!(
+        "container {} was started by an earlier version of bulkhead, which cannot update what runs: restart it, and try again",
+        container.name
+    ))
 }
 
 fn note(id: &str) -> String {

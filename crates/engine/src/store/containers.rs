@@ -1,6 +1,8 @@
 //! The table `containers`: every container there is, with the configuration that it was made with, in Docker's
 //! own form.
 
+use std::collections::HashSet;
+
 use bollard_stubs::models::ContainerCreateBody;
 use bulkhead_supervisor::status::ProcessId;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -157,6 +159,16 @@ pub fn all(connection: &Connection) -> Result<Vec<Container>> {
     let mut query =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM containers ORDER BY created DESC, id"))?;
     let rows = query.query_map([], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The IDs of all.
+///
+/// # Errors
+/// The database's.
+pub fn ids(connection: &Connection) -> Result<HashSet<String>> {
+    let mut query = connection.prepare_cached("SELECT id FROM containers")?;
+    let rows = query.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
