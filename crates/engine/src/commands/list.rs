@@ -31,6 +31,8 @@ impl Engine {
         self.remove_orphaned_groups(&known);
         let mut found = Vec::new();
         let mut image_names = HashMap::new();
+        // One look at the database for all of them: each by itself would lock and unlock it.
+        let _snapshot = self.store.read().unchecked_transaction()?;
         for container in containers::all(self.store.read())? {
             let condition = self.condition(&container)?;
             if all || condition.active().is_some() {
