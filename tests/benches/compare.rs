@@ -129,6 +129,7 @@ fn main() {
     print_row("their removal", &removing, "ms");
     print_row("memory of ours for an idle container", &idle, "KiB");
 
+    files(&host, &engines);
     load(&host);
     for engine in engines.iter().skip(1) {
         if engine.name == "docker" {
@@ -138,6 +139,38 @@ fn main() {
     }
     // What peers leave on the host goes with it.
     host.abandon();
+}
+
+/// Logs of a million lines, files in and out, an image of what was changed.
+fn files(host: &Host, engines: &[&Engine]) {
+    host.sh("head -c 1000000000 /dev/urandom > /tmp/big").timeout(300).run().succeeds();
+    for engine in engines {
+        let command = engine.command;
+        let tree = "mkdir /tree; cd /tree; head -c 33000 /dev/urandom > seed; for d in $(seq 150); do mkdir $d; for f in $(seq 100); do cp seed $d/$f; done; done";
+        let script = format!(
+            "{command} run --name lines busybox seq 1000000 >/dev/null; {command} run --name tree busybox sh -c '{tree}'
+             {command} run -d --name files busybox sleep 10000 >/dev/null"
+        );
+        host.sh(&script).timeout(300).run().succeeds();
+    }
+    row(host, engines, "logs of 1,000,000 lines", 3, 0.3, |engine| {
+        format!("sh -c '{} logs lines >/dev/null'", engine.command)
+    });
+    row(host, engines, "cp of 1 GB into a running container", 3, 0.3, |engine| {
+        format!("{} cp -q /tmp/big files:/big", engine.command)
+    });
+    row(host, engines, "cp of 1 GB out of it", 3, 0.3, |engine| {
+        format!("{} cp -q files:/big /tmp/out", engine.command)
+    });
+    row(host, engines, "commit of 500 MB in 15,000 new files", 3, 0.3, |engine| {
+        format!("{} commit tree made:1", engine.command)
+    });
+    for engine in engines {
+        host.sh(&format!("{} rm -f lines tree files >/dev/null; rm -f /tmp/out", engine.command))
+            .run()
+            .succeeds();
+    }
+    host.sh("rm /tmp/big").run().succeeds();
 }
 
 /// `load` of a tree of 500 MB in 15,000 files, beside `tar x` of the same.
