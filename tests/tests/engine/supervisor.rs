@@ -56,7 +56,7 @@ fn it_costs_next_to_nothing_while_nothing_happens() {
         bulkhead exec c1 true
         test $(switches $supervisor) != $before
         test $(ls /proc/$supervisor/task | wc -l) = 1
-        kb=$(awk '/^Private_Dirty/ {{ sum += $2 }} END {{ print sum }}' /proc/$supervisor/smaps_rollup)
+        kb=$(awk '/^Anonymous/ {{ sum += $2 }} END {{ print sum }}' /proc/$supervisor/smaps_rollup)
         test $kb -lt 1024 || {{ echo $kb kB; exit 1; }}"#
     );
     host.sh(&script).prints("");

@@ -36,20 +36,44 @@ pub fn birthplace() -> Result<Option<OwnedFd>> {
     open(&path, flags, Mode::empty()).map(Some).step(super::STEP, || format!("open {}", path.display()))
 }
 
-/// In a supervisor that has one thread: enters its group, on version 1.
+/// In a supervisor that has one thread: enters its group, on version 1, in each hierarchy in which it is in somebody's. The
+/// root of a hierarchy (as this process sees it) is nobody's: nobody limits, freezes or ends it.
 ///
 /// # Errors
 /// No control groups are mounted, or a group cannot be made or entered.
 pub fn enter() -> Result<()> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").step(super::STEP, || "read /proc/self/cgroup")?;
+    let somebodys = in_somebodys(&own);
+    if somebodys.is_empty() {
+        return Ok(());
+    }
     let Layout::V1(hierarchies) = Layout::detect()? else { return Ok(()) };
-    for hierarchy in &hierarchies {
+    let among = |hierarchy: &&Hierarchy| {
+        hierarchy.controllers.iter().any(|controller| somebodys.contains(&controller.as_str()))
+    };
+    for hierarchy in hierarchies.iter().filter(among) {
         enter_one(hierarchy)?;
     }
     // systemd tells by a hierarchy of its own, which has no controllers, what belongs to a service.
-    if let Some(mount) = named_systemd()? {
+    if somebodys.contains(&"name=systemd")
+        && let Some(mount) = named_systemd()?
+    {
         enter_one(&Hierarchy { controllers: Vec::new(), mount })?;
     }
     Ok(())
+}
+
+/// The controllers (of version 1) in whose hierarchies a process is in a group below the root, by its own list
+/// (cgroups(7), /proc/PID/cgroup).
+fn in_somebodys(list: &str) -> Vec<&str> {
+    list.lines()
+        .filter_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            Some((parts.next()?, parts.next()?))
+        })
+        .filter(|(_, path)| *path != "/")
+        .flat_map(|(controllers, _)| controllers.split(','))
+        .collect()
 }
 
 /// Removes the group, unless supervisors are in it.
@@ -80,4 +104,16 @@ fn enter_one(hierarchy: &Hierarchy) -> Result<()> {
     // Most likely it is the first one.
     v1::make_folder(hierarchy, PATH)?;
     tasks(&folder).step(super::STEP, || format!("enter the control group {}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_somebodys;
+
+    #[test]
+    fn only_groups_below_a_root_are_somebody_s() {
+        let list = "9:name=systemd:/user.slice/x\n5:cpu,cpuacct:/\n4:memory:/a:b\n0::/\n";
+        assert_eq!(in_somebodys(list), ["name=systemd", "memory"]);
+        assert!(in_somebodys("").is_empty());
+    }
 }
