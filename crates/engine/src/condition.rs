@@ -163,17 +163,20 @@ impl Engine {
             status.finished_at = Some(now());
             status.error = why.into();
         }
+        let same_boot = status.supervisor.boot == boot;
+        // Who starts it again is named before anybody else can look: should that be killed too, the next look finds it.
+        if let Some(next) = if same_boot { self.start_again_aside(container, &status)? } else { None } {
+            status.state = State::Restarting;
+            status.supervisor = next;
+        }
         status.write(&folder).doing(|| format!("write the status of container {}", container.name))?;
         bulkhead_sys::fail::point("bury: status written");
         self.forget_run(container);
-        if status.supervisor.boot == boot {
-            if !waited {
-                self.tell_of(container, "die", [("exitCode", status.exit_code.to_string())]);
-            }
-            drop(lock);
-            self.start_again_aside(container, &status)?;
+        if same_boot && !waited {
+            self.tell_of(container, "die", [("exitCode", status.exit_code.to_string())]);
         }
-        Ok(Condition::Exited(status))
+        drop(lock);
+        Ok(Condition::of(status))
     }
 
     /// Removes what its supervisor left of this boot, while nobody else can have its name: its record is there.

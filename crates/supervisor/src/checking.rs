@@ -10,17 +10,13 @@ use bulkhead_isolation::enter::Container;
 use crate::health::{Health, Outcome};
 use crate::life::Life;
 use crate::protocol::Exec;
-use crate::status::{State, now};
+use crate::status::now;
 
 impl Life {
     /// Begins the check that is due, and ends one that takes too long.
     pub(crate) fn check_health(&mut self) {
         let (Some(checks), Some(health)) = (&mut self.checks, self.status.health) else { return };
         if self.ended || !checks.tick() {
-            return;
-        }
-        if self.status.state == State::Paused {
-            checks.put_off(health);
             return;
         }
         let exec = Exec { args: checks.args().to_vec(), ..Exec::default() };
@@ -36,7 +32,8 @@ impl Life {
         });
         if let Err(error) = begun {
             let outcome = Outcome { start, end: now(), exit_code: -1, output: error.message };
-            let health = checks.ended(health, Path::new(&self.folder), outcome);
+            let starting = checks.is_starting();
+            let health = checks.ended(health, Path::new(&self.folder), outcome, starting);
             self.does(health);
         }
     }

@@ -49,7 +49,7 @@ impl Life {
         self.status.finished_at = Some(now());
         self.status.oom_killed = self.born.cgroup.oom_kills() > 0;
         let ran = self.begun.elapsed();
-        let restart = self.restart.as_ref().filter(|_| !self.status.stopped);
+        let restart = self.restart.as_ref().filter(|_| !self.down);
         match restart.and_then(|restart| restart.wait_after(end.code(), ran)) {
             Some(wait) => {
                 self.status.state = State::Restarting;
@@ -81,7 +81,7 @@ impl Life {
 
     /// The container stays down when it ends, or now that it has.
     pub(crate) fn stay_down(&mut self) {
-        self.status.stopped = true;
+        self.down = true;
         if self.due.take().is_some() {
             self.status.state = State::Exited;
             self.write_status();

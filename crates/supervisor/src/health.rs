@@ -132,6 +132,8 @@ struct Probe {
     start: String,
     deadline: Instant,
     late: bool,
+    /// Whether it began in the start period: by its beginning a failure is judged.
+    starting: bool,
 }
 
 /// The checks of one container.
@@ -141,6 +143,8 @@ pub(crate) struct Checks {
     begun: Instant,
     next: Instant,
     probe: Option<Probe>,
+    /// Since when the container is frozen, if it is.
+    frozen: Option<Instant>,
 }
 
 impl Checks {
@@ -148,18 +152,19 @@ impl Checks {
     pub(crate) fn begin(check: Check, folder: &Path) -> Checks {
         let _ = fs::remove_file(folder.join(FILE));
         let begun = Instant::now();
-        let mut checks = Checks { check, begun, next: begun, probe: None };
+        let mut checks = Checks { check, begun, next: begun, probe: None, frozen: None };
         checks.next = begun + checks.pause(Health::UNKNOWN);
         checks
     }
 
     /// When there is something to do, whatever else happens.
-    pub(crate) fn due(&self) -> Instant {
+    pub(crate) fn due(&self) -> Option<Instant> {
         match &self.probe {
-            // It has been killed: its end will be told.
-            Some(probe) if probe.late => probe.deadline + Duration::from_secs(3600),
-            Some(probe) => probe.deadline,
-            None => self.next,
+            _ if self.frozen.is_some() => None,
+            // It has been killed: its end will be told, if ever (it may wait for a disk).
+            Some(probe) if probe.late => None,
+            Some(probe) => Some(probe.deadline),
+            None => Some(self.next),
         }
     }
 
@@ -171,6 +176,9 @@ impl Checks {
     /// Whether a check is to be begun now; one that takes too long is ended.
     pub(crate) fn tick(&mut self) -> bool {
         let now = Instant::now();
+        if self.frozen.is_some() {
+            return false;
+        }
         match &mut self.probe {
             None => self.next <= now,
             Some(probe) => {
@@ -189,9 +197,18 @@ impl Checks {
         &self.check.args
     }
 
-    /// Puts the next check off by one pause: the container is frozen.
-    pub(crate) fn put_off(&mut self, health: Health) {
-        self.next = Instant::now() + self.pause(health);
+    /// The container is frozen: nobody looks, and time does not count.
+    pub(crate) fn freeze(&mut self) {
+        self.frozen.get_or_insert_with(Instant::now);
+    }
+
+    /// It goes on.
+    pub(crate) fn thaw(&mut self, health: Health) {
+        let Some(frozen) = self.frozen.take() else { return };
+        match &mut self.probe {
+            Some(probe) => probe.deadline += frozen.elapsed(),
+            None => self.next = Instant::now() + self.pause(health),
+        }
     }
 
     /// Begins a check.
@@ -204,8 +221,16 @@ impl Checks {
         let start = now();
         let running = enter(container, process, Some([null, theirs, errors]), &mut Trace::new(false))?;
         let deadline = Instant::now() + Duration::from_nanos(self.check.timeout);
-        self.probe =
-            Some(Probe { running, output: Some(output), text: Vec::new(), start, deadline, late: false });
+        let starting = self.is_starting();
+        self.probe = Some(Probe {
+            running,
+            output: Some(output),
+            text: Vec::new(),
+            start,
+            deadline,
+            late: false,
+            starting,
+        });
         Ok(())
     }
 
@@ -243,12 +268,18 @@ impl Checks {
         } else {
             (end, String::from_utf8_lossy(&probe.text).into_owned())
         };
-        Some(self.ended(health, folder, Outcome { start: probe.start, end: now(), exit_code, output }))
+        let outcome = Outcome { start: probe.start, end: now(), exit_code, output };
+        Some(self.ended(health, folder, outcome, probe.starting))
     }
 
     /// How the container does after a check that ended so.
-    pub(crate) fn ended(&mut self, health: Health, folder: &Path, outcome: Outcome) -> Health {
-        let starting = self.begun.elapsed() < Duration::from_nanos(self.check.start_period);
+    pub(crate) fn ended(
+        &mut self,
+        health: Health,
+        folder: &Path,
+        outcome: Outcome,
+        starting: bool,
+    ) -> Health {
         let health = health.after(outcome.exit_code, self.check.retries, starting);
         // A full disk: the state is known all the same.
         let _ = keep(folder, outcome);
@@ -256,9 +287,13 @@ impl Checks {
         health
     }
 
+    /// Whether the start period lasts still.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.begun.elapsed() < Duration::from_nanos(self.check.start_period)
+    }
+
     fn pause(&self, health: Health) -> Duration {
-        let starting = health.word == Word::Starting
-            && self.begun.elapsed() < Duration::from_nanos(self.check.start_period);
+        let starting = health.word == Word::Starting && self.is_starting();
         Duration::from_nanos(if starting { self.check.start_interval } else { self.check.interval })
     }
 }

@@ -60,6 +60,10 @@ fn stand_alone() -> io::Result<OwnedFd> {
     rustix::process::setsid()?;
     // Where that is not allowed, it stays in its starter's.
     let _ = supervisors::enter();
+    // It talks to as many clients as it may; what it starts is given limits of its own.
+    let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    files.current = files.maximum;
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, files)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::thread::set_name(c"bulkhead-superv")?;
     Ok(first)
@@ -137,6 +141,10 @@ pub(crate) struct Life {
     pub(crate) telling: Telling,
     pub(crate) signals: OwnedFd,
     pub(crate) listener: OwnedFd,
+    /// Kept for when there are no descriptors left.
+    pub(crate) reserve: Option<OwnedFd>,
+    /// Whether this end is not followed by another run.
+    pub(crate) down: bool,
     pub(crate) clients: Vec<Client>,
     pub(crate) next_client: u64,
     pub(crate) attachments: Vec<Attachment>,
@@ -164,7 +172,7 @@ impl Life {
     /// How long until something is due by the clock: no timer ever wakes the supervisor of a container whose health is
     /// not checked, and which does not wait to be started again.
     fn alarm(&self) -> Option<Timespec> {
-        let check = self.checks.as_ref().filter(|_| !self.ended).map(Checks::due);
+        let check = self.checks.as_ref().filter(|_| !self.ended).and_then(Checks::due);
         let again = self.due.filter(|_| !self.attachments.iter().any(Attachment::holds_on));
         let due = check.into_iter().chain(again).min()?;
         let left = due.saturating_duration_since(Instant::now());

@@ -54,6 +54,8 @@ pub enum Request {
     Restart(Option<Restart>),
     /// When the container ends, or if it has, its restart policy does not start it again.
     StayDown,
+    /// The same, since the machine goes down: nobody stopped the container, and a boot starts it again.
+    GoDown,
     /// Answer when the container ends.
     Wait,
 }

@@ -8,17 +8,31 @@ use bulkhead_isolation::cgroups;
 use bulkhead_isolation::enter::Container;
 use bulkhead_isolation::{Error, Result, Step};
 use bulkhead_sys::{channel, pidfd};
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
 use crate::attachments::Attachment;
 use crate::life::{Client, Life, reply};
 use crate::protocol::{Attach, Exec, Reply, Request};
 use crate::restart::Restart;
+use crate::sessions::null;
 use crate::status::State;
 
 impl Life {
     pub(crate) fn welcome(&mut self) {
-        let Ok(socket) = rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC) else { return };
+        let accept = || rustix::net::accept_with(&self.listener, SocketFlags::CLOEXEC);
+        let socket = match accept() {
+            Ok(socket) => socket,
+            Err(Errno::MFILE | Errno::NFILE) => {
+                // Nobody more can be heard; who waits for that would have the listener ready for ever. The newcomer is
+                // turned away by the descriptor that is kept for this.
+                self.reserve = None;
+                drop(accept());
+                self.reserve = null().ok();
+                return;
+            }
+            Err(_) => return,
+        };
         self.clients.push(Client { number: self.next_client, socket, waits: false });
         self.next_client += 1;
     }
@@ -102,8 +116,8 @@ impl Life {
                 }
                 written.step("status", || "write the container's status")?;
                 self.tell(if frozen { "pause" } else { "unpause" }, []);
-                if let (false, Some(checks), Some(health)) = (frozen, &mut self.checks, self.status.health) {
-                    checks.put_off(health);
+                if let (Some(checks), Some(health)) = (&mut self.checks, self.status.health) {
+                    if frozen { checks.freeze() } else { checks.thaw(health) }
                 }
                 done
             }
@@ -121,6 +135,11 @@ impl Life {
                 done
             }
             Request::StayDown => {
+                self.status.stopped = true;
+                self.stay_down();
+                done
+            }
+            Request::GoDown => {
                 self.stay_down();
                 done
             }

@@ -44,11 +44,11 @@ impl Policy {
         }
     }
 
-    /// Whether a boot starts a container that has run before.
-    pub fn follows_boot(self, exit_code: i32, stopped: bool) -> bool {
+    /// Whether a boot starts a container that has run before, and was started again `count` times since somebody did.
+    pub fn follows_boot(self, exit_code: i32, count: u32, stopped: bool) -> bool {
         match self {
             Policy::No => false,
-            Policy::OnFailure { .. } => exit_code != 0 && !stopped,
+            Policy::OnFailure { .. } => self.follows_end(exit_code, count) && !stopped,
             Policy::Always => true,
             Policy::UnlessStopped => !stopped,
         }
@@ -115,10 +115,13 @@ mod tests {
 
     #[test]
     fn a_boot_starts_what_was_not_stopped() {
-        assert!(Policy::Always.follows_boot(0, true), "as Docker's daemon does");
-        assert!(!Policy::UnlessStopped.follows_boot(0, true) && Policy::UnlessStopped.follows_boot(0, false));
+        assert!(Policy::Always.follows_boot(0, 9, true), "as Docker's daemon does");
+        assert!(
+            !Policy::UnlessStopped.follows_boot(0, 0, true)
+                && Policy::UnlessStopped.follows_boot(0, 0, false)
+        );
         let on_failure = Policy::OnFailure { most: 1 };
-        assert!(on_failure.follows_boot(255, false));
-        assert!(!on_failure.follows_boot(0, false) && !on_failure.follows_boot(255, true));
+        assert!(on_failure.follows_boot(255, 0, false) && !on_failure.follows_boot(255, 1, false));
+        assert!(!on_failure.follows_boot(0, 0, false) && !on_failure.follows_boot(255, 0, true));
     }
 }

@@ -93,12 +93,14 @@ impl Sessions {
     }
 }
 
+/// /dev/null.
+pub(crate) fn null() -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .step("standard streams", || "open /dev/null")
+}
+
 /// /dev/null three times.
 pub(crate) fn no_streams() -> Result<Streams> {
-    use rustix::fs::{Mode, OFlags, open};
-    let null = || {
-        open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-            .step("standard streams", || "open /dev/null")
-    };
     Ok([null()?, null()?, null()?])
 }

@@ -24,7 +24,7 @@ use crate::life::{CHILD_ENDED, Life, TERMINATE};
 use crate::log::{Log, Stream};
 use crate::output::Source;
 use crate::protocol::Start;
-use crate::sessions::{Sessions, no_streams};
+use crate::sessions::{Sessions, no_streams, null};
 use crate::status::{ProcessId, State, Status, now};
 use crate::telling::Telling;
 
@@ -122,6 +122,8 @@ impl Life {
             telling: Telling::new(std::mem::take(&mut start.events)),
             signals,
             listener,
+            reserve: null().ok(),
+            down: false,
             clients: Vec::new(),
             next_client: 1,
             attachments: Some(attachment).filter(|a| !a.is_over()).into_iter().collect(),

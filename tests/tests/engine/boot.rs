@@ -157,3 +157,42 @@ fn after_a_shutdown() {
     host.bulkhead(["rm", "-f", "polite", "deaf", "stopped"]).run().succeeds();
     host.finish_clean();
 }
+
+/// A shutdown that is cut short has stopped nobody for good: that is a wish of the machine, and of nobody.
+#[test]
+fn after_a_shutdown_that_was_killed() {
+    let host = Host::new("shutdown-killed").with_busybox();
+    host.run_detached([
+        "--name",
+        "ends",
+        "--restart",
+        "unless-stopped",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 0' TERM; while :; do sleep 0.01; done",
+    ]);
+    host.run_detached(["--name", "deaf", "--restart", "unless-stopped", "busybox", "sleep", "1000"]);
+    host.sh("bulkhead system shutdown & pid=$!
+        for i in $(seq 500); do bulkhead inspect -f '{{.State.Status}}' ends | grep -q exited && break; sleep 0.01; done
+        kill -9 $pid")
+        .run()
+        .succeeds();
+    assert_eq!(states(&host), "deaf running, ends exited");
+    host.sh(REBOOT).run().succeeds();
+    host.bulkhead(["system", "boot"]).prints("ends\ndeaf");
+    host.bulkhead(["rm", "-f", "ends", "deaf"]).run().succeeds();
+    host.finish_clean();
+}
+
+/// Retries that are used up stay so.
+#[test]
+fn a_boot_is_no_retry() {
+    let host = Host::new("boot-retries").with_busybox();
+    host.run_detached(["--name", "c1", "--restart", "on-failure:1", "busybox", "false"]);
+    host.sh("for i in $(seq 500); do test \"$(bulkhead inspect -f '{{.State.Status}} {{.RestartCount}}' c1)\" = 'exited 1' && break; sleep 0.01; done").prints("");
+    host.sh(REBOOT).run().succeeds();
+    host.bulkhead(["system", "boot"]).prints("");
+    host.bulkhead(["rm", "c1"]).prints("c1");
+    host.finish_clean();
+}

@@ -174,3 +174,44 @@ fn checks_that_cannot_be() {
     host.bulkhead(["ps", "-aq"]).prints("");
     host.finish_clean();
 }
+
+/// Time in which the container is frozen counts for nothing, not even while a check runs.
+#[test]
+fn frozen_in_the_middle_of_a_check() {
+    let host = Host::new("health-frozen").with_busybox();
+    host.run_detached([
+        "--name",
+        "c1",
+        "--health-cmd",
+        "touch /begun; until test -e /go; do sleep 0.01; done",
+        "--health-interval",
+        "10ms",
+        "--health-timeout",
+        "2s",
+        "--health-retries",
+        "1",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    host.bulkhead(["exec", "c1", "sh", "-c", "until test -e /begun; do sleep 0.01; done"]).prints("");
+    host.bulkhead(["pause", "c1"]).prints("c1");
+    host.sh("sleep 2.5").prints("");
+    host.bulkhead(["unpause", "c1"]).prints("c1");
+    host.bulkhead(["exec", "c1", "touch", "/go"]).prints("");
+    until(&host, "c1", "healthy");
+    let told = host.bulkhead([
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "--filter",
+        "event=health_status",
+        "--format",
+        "{{.Action}}",
+    ]);
+    told.prints("health_status: healthy");
+    host.bulkhead(["rm", "-f", "c1"]).prints("c1");
+    host.finish_clean();
+}

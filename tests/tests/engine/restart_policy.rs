@@ -142,3 +142,26 @@ fn policies_that_cannot_be() {
     host.bulkhead(["ps", "-aq"]).prints("");
     host.finish_clean();
 }
+
+/// What it deleted in a volume that the image has filled stays deleted, whoever starts it again.
+#[test]
+fn another_run_fills_no_volume_again() {
+    let host = Host::new("restart-volume").with_busybox();
+    host.run_detached([
+        "--name",
+        "c1",
+        "--restart",
+        "on-failure:1",
+        "-v",
+        "v2:/bin",
+        "busybox",
+        "/bin/busybox",
+        "sh",
+        "-c",
+        "test -e /keep || { busybox touch /keep; busybox rm /bin/vi; exit 1; }; busybox ls /bin/vi; exit 0",
+    ]);
+    until(&host, "c1", "{{.State.Status}} {{.RestartCount}}", "exited 1");
+    host.bulkhead(["logs", "c1"]).run().says("No such file");
+    host.bulkhead(["rm", "c1"]).prints("c1");
+    host.finish();
+}

@@ -92,3 +92,18 @@ fn with_init_orphans_are_reaped_and_signals_arrive() {
     host.bulkhead(["exec", "z1", "sh", "-c", wait]).prints("zombie");
     host.finish();
 }
+
+/// What is frozen goes on to hear that it is to stop.
+#[test]
+fn a_paused_container_says_goodbye() {
+    let host = Host::new("signals-paused").with_busybox();
+    let script = "trap 'echo goodbye; exit 4' TERM; echo hello; while :; do sleep 0.01; done";
+    host.run_detached(["--name", "c1", "busybox", "sh", "-c", script]);
+    host.sh("for i in $(seq 500); do bulkhead logs c1 | grep -q hello && break; sleep 0.01; done").prints("");
+    host.bulkhead(["pause", "c1"]).prints("c1");
+    host.bulkhead(["stop", "-t", "50", "c1"]).prints("c1");
+    assert_eq!(host.inspect("c1", "{{.State.Status}} {{.State.ExitCode}}"), "exited 4");
+    host.bulkhead(["logs", "c1"]).prints("hello\ngoodbye");
+    host.bulkhead(["rm", "c1"]).prints("c1");
+    host.finish_clean();
+}

@@ -85,3 +85,25 @@ fn little_memory() {
         .prints("there\nc1 running");
     host.finish();
 }
+
+/// A supervisor that has no descriptors left turns newcomers away, sleeps, and hears again when there are some.
+#[test]
+fn a_supervisor_without_descriptors() {
+    let host = Host::new("supervisor-descriptors").with_busybox();
+    let script = r#"
+        sh -c 'ulimit -n 40; bulkhead run -d --name c1 busybox sleep 1000' >/dev/null
+        waiting=
+        for i in $(seq 45); do bulkhead wait c1 >/dev/null 2>&1 & waiting="$waiting $!"; done
+        sleep 0.5
+        supervisor=$(sed 's/.*"supervisor":{"pid":\([0-9]*\).*/\1/' /var/lib/bulkhead/containers/*/status.json)
+        ticks() { awk '{ print $14 + $15 }' /proc/$supervisor/stat; }
+        kill $waiting 2>/dev/null || true
+        wait $waiting 2>/dev/null || true
+        before=$(ticks)
+        bulkhead exec c1 echo there
+        sleep 0.5
+        test $(($(ticks) - before)) -lt 10 || echo it spins
+        bulkhead stop -t 0 c1"#;
+    host.sh(script).prints("there\nc1");
+    host.finish();
+}

@@ -53,15 +53,19 @@ impl Events {
         let until = moment("until", &self.until)?;
         let mut events = context.engine()?.events()?;
         let mut out = std::io::stdout().lock();
+        // What comes while we look is shown whatever the clock says: it may have been set back.
+        let mut is_past = true;
         loop {
             while let Some(event) = events.next_event()? {
                 let at = OffsetDateTime::from_unix_timestamp_nanos(event.time_nano.unwrap_or(0).into())
                     .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-                if at < since || until.is_some_and(|until| at > until) || !keep(&event, &filters) {
+                if (is_past && at < since) || until.is_some_and(|until| at > until) || !keep(&event, &filters)
+                {
                     continue;
                 }
                 self.show(&mut out, &event, at)?;
             }
+            is_past = false;
             if out.flush().is_err() {
                 // Nobody reads any more.
                 return Ok(0);

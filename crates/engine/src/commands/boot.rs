@@ -1,10 +1,11 @@
 //! `system boot`, `system shutdown`, `system start-again`: what restart policies ask for when nobody is there who would
 //! do it: after a boot, before the machine goes down, after a container's end.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use bulkhead_supervisor::restart::Policy;
-use bulkhead_supervisor::status::{State, Status, now};
+use bulkhead_supervisor::status::{ProcessId, State, Status, now};
 
 use super::start::Starting;
 use crate::error::{Doing, Error, Result};
@@ -32,7 +33,7 @@ impl Engine {
         let mut left = Vec::new();
         for container in containers::all(self.store.read())?.into_iter().rev() {
             if let Condition::Exited(status) = self.condition(&container)?
-                && policy(&container)?.follows_boot(status.exit_code, status.stopped)
+                && policy(&container)?.follows_boot(status.exit_code, status.restarts, status.stopped)
             {
                 left.push(container);
             }
@@ -76,24 +77,11 @@ impl Engine {
             }
         }
         for (container, stopping) in waited {
-            let ended = self.end_stopping(&container, stopping).and_then(|()| self.forget_stop(&container));
-            if let Err(error) = ended {
+            if let Err(error) = self.end_stopping(&container, stopping) {
                 failed.push((container.name, error));
             }
         }
         Ok(failed)
-    }
-
-    /// The supervisor noted that somebody stopped the container. That was the machine, and not a person.
-    fn forget_stop(&self, container: &Container) -> Result<()> {
-        // One that removed itself has no folder any more.
-        let Ok(Some(_lock)) = self.lock(container) else { return Ok(()) };
-        let Some(mut status) = self.status_of(container)? else { return Ok(()) };
-        if status.state == State::Exited && status.stopped {
-            status.stopped = false;
-            self.write_status(container, &status)?;
-        }
-        Ok(())
     }
 
     /// Starts a container that waits for it by its restart policy: in the process that its supervisor has become, or
@@ -120,15 +108,20 @@ impl Engine {
         }
     }
 
-    /// Has another process start a container whose supervisor was killed, if its policy asks for that.
-    pub(crate) fn start_again_aside(&self, container: &Container, status: &Status) -> Result<()> {
+    /// Has another process start a container whose supervisor was killed, if its policy asks for that: it waits for the
+    /// container's lock, which the caller has. Gives that process.
+    pub(crate) fn start_again_aside(
+        &self,
+        container: &Container,
+        status: &Status,
+    ) -> Result<Option<ProcessId>> {
         if status.stopped || !policy(container)?.follows_end(status.exit_code, status.restarts) {
-            return Ok(());
+            return Ok(None);
         }
         let command = self.command(&["system", "start-again", &container.id])?;
-        let Some((program, args)) = command.split_first() else { return Ok(()) };
-        // It lives longer than we do, or whoever starts us waits for it by chance: it needs nobody.
-        Command::new(program)
+        let Some((program, args)) = command.split_first() else { return Ok(None) };
+        // It lives longer than we do, and is not meant by what ends us.
+        let child = Command::new(program)
             .args(args)
             .env_clear()
             .envs(bulkhead_sys::fail::environment())
@@ -136,9 +129,10 @@ impl Engine {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
-            .map(drop)
-            .doing(|| format!("start {program}"))
+            .doing(|| format!("start {program}"))?;
+        ProcessId::of(child.id().cast_signed()).map(Some).doing(|| format!("look at {program}"))
     }
 
     pub(crate) fn write_status(&self, container: &Container, status: &Status) -> Result<()> {

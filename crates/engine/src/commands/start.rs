@@ -203,7 +203,7 @@ impl Engine {
 
     /// A container that has run found its volumes filled: what it emptied since stays empty.
     pub(crate) fn fill_no_volume_again(&self, container: &Container, plan: &mut Plan) -> Result<()> {
-        if matches!(self.condition(container)?, Condition::Exited(_)) {
+        if self.condition(container)? != Condition::Created {
             for mount in &mut plan.mounts {
                 if let Source::Bind(bind) = &mut mount.source {
                     bind.fill = false;

@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bulkhead_supervisor::protocol::{Reply, Request};
-use bulkhead_supervisor::restart::Policy;
 use bulkhead_sys::signals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::{Doing, Error, Result};
-use crate::spec::restart;
 use crate::store::containers::Container;
 use crate::{Condition, Engine, id};
 
@@ -22,6 +20,10 @@ impl Engine {
     /// # Errors
     /// It does not run.
     pub fn kill(&self, container: &Container, signal: i32) -> Result<()> {
+        self.kill_by(container, signal, Wish::Somebodys)
+    }
+
+    fn kill_by(&self, container: &Container, signal: i32, wish: Wish) -> Result<()> {
         let not_running = || {
             Error::Conflict(format!(
                 "cannot kill container: {}: container {} is not running",
@@ -32,8 +34,9 @@ impl Engine {
         if condition.active().is_none() {
             return Err(not_running());
         }
-        if signal == 9 || signals::parse(stop_signal(container)) == Some(signal) {
-            self.keep_down(container)?;
+        let ends = signal == 9 || signals::parse(stop_signal(container)) == Some(signal);
+        if ends {
+            self.keep_down(container, wish)?;
             // No program was there, and now none will be.
             if let Condition::Restarting(_) = condition
                 && self.condition(container)?.active().is_none()
@@ -42,7 +45,13 @@ impl Engine {
             }
         }
         match self.ask(container, &Request::Signal(signal), &[]) {
-            Ok((Reply::Done, _)) => Ok(()),
+            Ok((Reply::Done, _)) => {
+                // What is frozen would not hear it.
+                if ends && condition.word() == "paused" {
+                    let _ = self.ask(container, &Request::Freeze(false), &[]);
+                }
+                Ok(())
+            }
             // ESRCH: it has ended this moment.
             Ok((Reply::Failed(error), _)) if error.errno == Some(3) => Err(not_running()),
             Ok((Reply::Failed(error), _)) => Err(error.into()),
@@ -78,18 +87,19 @@ impl Engine {
     }
 
     fn stop_once(&self, container: &Container, number: i32, grace: i64) -> Result<()> {
-        let stopping = self.ask_to_end(container, number, grace)?;
+        let stopping = self.ask_to_end(container, number, grace, Wish::Somebodys)?;
         self.end_stopping(container, stopping)
     }
 
-    /// Asks a container to end as it wants to be asked, and does not wait.
+    /// Asks a container to end as it wants to be asked, since the machine goes down, and does not wait.
     pub(crate) fn begin_to_stop(&self, container: &Container) -> Result<Stopping> {
         let word = stop_signal(container);
         let number = signals::parse(word).ok_or_else(|| Error::Invalid(format!("Invalid signal: {word}")))?;
-        self.ask_to_end(container, number, container.config.stop_timeout.unwrap_or(USUAL_GRACE))
+        let grace = container.config.stop_timeout.unwrap_or(USUAL_GRACE);
+        self.ask_to_end(container, number, grace, Wish::Machines)
     }
 
-    fn ask_to_end(&self, container: &Container, number: i32, grace: i64) -> Result<Stopping> {
+    fn ask_to_end(&self, container: &Container, number: i32, grace: i64, wish: Wish) -> Result<Stopping> {
         let connection = match self.connect(container) {
             Ok(connection) => connection,
             // It has ended between the look and the call.
@@ -100,10 +110,10 @@ impl Engine {
             .send(&Request::Wait, &[])
             .doing(|| format!("wait for container {}", id::short(&container.id)))?;
         bulkhead_sys::fail::point("stop: supervisor reached");
-        self.keep_down(container)?;
+        self.keep_down(container, wish)?;
         bulkhead_sys::fail::point("stop: policy told");
         if grace != 0 {
-            match self.kill(container, number) {
+            match self.kill_by(container, number, wish) {
                 Ok(()) | Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -112,30 +122,30 @@ impl Engine {
         // A time beyond what the clock can count is for ever, as a negative one.
         let until =
             u64::try_from(grace).ok().and_then(|s| Instant::now().checked_add(Duration::from_secs(s)));
-        Ok(Stopping::Asked(connection, until))
+        Ok(Stopping::Asked(connection, until, wish))
     }
 
     /// Waits until it has ended, and ends it when its time is over.
     pub(crate) fn end_stopping(&self, container: &Container, stopping: Stopping) -> Result<()> {
-        let Stopping::Asked(connection, until) = stopping else { return Ok(()) };
+        let Stopping::Asked(connection, until, wish) = stopping else { return Ok(()) };
         if ended_by(&connection, until)? {
             return Ok(());
         }
-        match self.kill(container, 9) {
+        match self.kill_by(container, 9, wish) {
             Ok(()) | Err(Error::Conflict(_)) => {}
             Err(error) => return Err(error),
         }
         ended_by(&connection, None).map(drop)
     }
 
-    /// Tells the supervisor that the restart policy does not hold for this end. A supervisor of an older version does
-    /// not know of such policies, and its container has none.
-    fn keep_down(&self, container: &Container) -> Result<()> {
-        let host = container.config.host_config.as_ref();
-        if restart::policy(host.and_then(|host| host.restart_policy.as_ref()))? == Policy::No {
-            return Ok(());
-        }
-        match self.ask(container, &Request::StayDown, &[]) {
+    /// Tells the supervisor that the restart policy does not hold for this end, whatever the record says: it may just be
+    /// given another policy. A supervisor of an older version does not know of policies, and says so.
+    fn keep_down(&self, container: &Container, wish: Wish) -> Result<()> {
+        let request = match wish {
+            Wish::Somebodys => Request::StayDown,
+            Wish::Machines => Request::GoDown,
+        };
+        match self.ask(container, &request, &[]) {
             Ok(_) => Ok(()),
             Err(_) if self.condition(container)?.active().is_none() => Ok(()),
             Err(error) => Err(error),
@@ -143,12 +153,21 @@ impl Engine {
     }
 }
 
+/// Whose wish it is that a container ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Somebody's: it stays down over boots, as its policy says.
+    Somebodys,
+    /// The machine goes down: the next boot starts it again.
+    Machines,
+}
+
 /// A container that is being stopped.
 pub(crate) enum Stopping {
     /// It has ended by itself.
     Ended,
     /// It was asked to end: the connection tells when it has, and then its time is over.
-    Asked(bulkhead_supervisor::client::Connection, Option<Instant>),
+    Asked(bulkhead_supervisor::client::Connection, Option<Instant>, Wish),
 }
 
 /// What asks the container to end.

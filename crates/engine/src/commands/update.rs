@@ -38,27 +38,32 @@ impl Engine {
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        let container = self.container(&container.id)?;
-        let before = container.config.host_config.clone().unwrap_or_default();
-        let mut after = before.clone();
-        merge(&mut after, request)?;
-        spec::refuse_what_is_not_there(&after)?;
-        spec::restart::check(&after)?;
+        let runs = lock.is_none();
+        let id = container.id.clone();
         let mut warnings = Vec::new();
-        let wanted = changed(&limits(&before, &mut Vec::new())?, limits(&after, &mut warnings)?);
-        let changes_policy = before.restart_policy != after.restart_policy;
-        let tells = lock.is_none() && (changes_policy || wanted != Resources::default());
-        let config = ContainerCreateBody { host_config: Some(after), ..container.config.clone() };
-        let old = serde_json::to_string(&before).map_err(|error| Error::Corrupt(error.to_string()))?;
-        self.store.write(|transaction| {
+        // What others record at the same time is looked at here, and not lost.
+        let (container, before, wanted, tells) = self.store.write(|transaction| {
+            let container = containers::find(transaction, &id)?;
+            let before = container.config.host_config.clone().unwrap_or_default();
+            let mut after = before.clone();
+            merge(&mut after, request.clone())?;
+            spec::refuse_what_is_not_there(&after)?;
+            spec::restart::check(&after)?;
+            warnings.clear();
+            let wanted = changed(&limits(&before, &mut Vec::new())?, limits(&after, &mut warnings)?);
+            let changes_policy = before.restart_policy != after.restart_policy;
+            let tells = runs && (changes_policy || wanted != Resources::default());
             if tells {
-                settings::set(transaction, &note(&container.id), &old)?;
+                let old =
+                    serde_json::to_string(&before).map_err(|error| Error::Corrupt(error.to_string()))?;
+                settings::set(transaction, &note(&id), &old)?;
             }
-            containers::configure(transaction, &container.id, &config)
+            let config = ContainerCreateBody { host_config: Some(after), ..container.config.clone() };
+            containers::configure(transaction, &id, &config)?;
+            Ok((Container { config, ..container }, before, wanted, tells))
         })?;
         bulkhead_sys::fail::point("update: recorded");
         if tells {
-            let container = self.container(&container.id)?;
             warnings.extend(self.settle(&container, &before, wanted)?);
         }
         self.tell_of(&container, "update", []);

@@ -7,13 +7,16 @@
 //! beside the new one; the folders of containers and volumes that have no record any more are moved to `ROOT/lost`, where
 //! no command deletes them.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use bulkhead_supervisor::status::{State, Status};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::{SCHEMA, VERSION, make_folder};
 use crate::error::{Doing, Error, Result};
+use crate::users::pool::SLOT;
 
 /// What was saved, and what was not.
 #[derive(Debug, Default)]
@@ -50,14 +53,18 @@ pub fn recover(root: &Path) -> Result<Recovered> {
         Ok(old) => copy_tables(&old, &new, &mut recovered)?,
         Err(_) => recovered.incomplete = tables(&new)?,
     }
-    new.execute_batch(&format!("PRAGMA user_version = {VERSION};"))?;
-    drop(new);
-    std::fs::File::open(&new_path)
-        .and_then(|file| file.sync_all())
+    refuse_running(root, &new)?;
+    keep_ranges(root, &new)?;
+    new.execute_batch(&format!("PRAGMA user_version = {VERSION}; PRAGMA journal_mode = WAL;"))?;
+    // Before any command can see the new database, to which these would be rubbish.
+    move_lost(root, &new, &mut recovered)?;
+    // With its log folded in.
+    new.close().map_err(|(_, error)| error)?;
+    std::fs::set_permissions(&new_path, std::fs::Permissions::from_mode(0o600))
+        .and_then(|()| std::fs::File::open(&new_path)?.sync_all())
         .doing(|| format!("write {}", new_path.display()))?;
     recovered.damaged = put_aside(root, &path)?;
     std::fs::rename(&new_path, &path).doing(|| format!("put the new database in {}", path.display()))?;
-    move_lost(root, &path, &mut recovered)?;
     Ok(recovered)
 }
 
@@ -198,27 +205,80 @@ fn put_aside(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(aside)
 }
 
-/// Moves folders that nobody knows any more to where nobody deletes them.
-fn move_lost(root: &Path, path: &Path, recovered: &mut Recovered) -> Result<()> {
-    let new = Connection::open(path)?;
-    for (folder, table, column) in [("containers", "containers", "id"), ("volumes", "volumes", "name")] {
-        let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let known: i64 = new.query_row(
-                &format!("SELECT count(*) FROM {table} WHERE {column} = ?1"),
-                [&name],
-                |row| row.get(0),
-            )?;
-            if known == 0 {
-                let lost = root.join("lost").join(folder);
-                make_folder(&lost)?;
-                let to = lost.join(&name);
-                std::fs::rename(entry.path(), &to)
-                    .doing(|| format!("move {} aside", entry.path().display()))?;
-                recovered.lost.push(to);
-            }
+/// A container that runs and has lost its record could be stopped by no command any more.
+fn refuse_running(root: &Path, new: &Connection) -> Result<()> {
+    for folder in folders(root, "containers") {
+        let name = name_of(&folder);
+        let Ok(Some(status)) = Status::read(&folder) else { continue };
+        if status.state != State::Exited
+            && status.supervisor.lives()
+            && !is_known(new, "containers", "id", &name)?
+        {
+            let pid = status.first.map_or(status.supervisor.pid, |first| first.pid);
+            return Err(Error::Conflict(format!(
+                "container {name} runs, and its record is lost: end it (its process is {pid}), and recover then"
+            )));
         }
     }
     Ok(())
+}
+
+/// What files on disk have as owners, no other container may get: the ranges of all containers' writable layers.
+fn keep_ranges(root: &Path, new: &Connection) -> Result<()> {
+    let lost = root.join("lost");
+    for folder in folders(root, "containers").into_iter().chain(folders(&lost, "containers")) {
+        let Ok(upper) = std::fs::metadata(folder.join("rw/upper")) else { continue };
+        let first = upper.uid() / SLOT * SLOT;
+        if first > 0 {
+            new.execute(
+                "INSERT INTO id_ranges SELECT ?1, ?2, 1 WHERE NOT EXISTS
+                 (SELECT 1 FROM id_ranges WHERE first < ?1 + ?2 AND first + count > ?1)",
+                [first, SLOT],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn folders(root: &Path, kind: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(root.join(kind)) else { return Vec::new() };
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn is_known(new: &Connection, table: &str, column: &str, name: &str) -> Result<bool> {
+    let query = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {column} = ?1)");
+    Ok(new.query_row(&query, [name], |row| row.get(0))?)
+}
+
+/// Moves folders that nobody knows any more to where nobody deletes them.
+///
+/// # Errors
+/// One that cannot be moved (a volume's folder that is a mount): no command may find it without a record.
+fn move_lost(root: &Path, new: &Connection, recovered: &mut Recovered) -> Result<()> {
+    for (kind, table, column) in [("containers", "containers", "id"), ("volumes", "volumes", "name")] {
+        for folder in folders(root, kind) {
+            let name = name_of(&folder);
+            if is_known(new, table, column, &name)? {
+                continue;
+            }
+            let lost = root.join("lost").join(kind);
+            make_folder(&lost)?;
+            // One of that name may have been lost before.
+            let free = |number: &u32| !lost.join(numbered(&name, *number)).exists();
+            let to = lost.join(numbered(&name, (1..u32::MAX).find(free).unwrap_or(u32::MAX)));
+            std::fs::rename(&folder, &to).doing(|| {
+                format!("move {} to {}, which must be done by hand then", folder.display(), to.display())
+            })?;
+            recovered.lost.push(to);
+        }
+    }
+    Ok(())
+}
+
+fn numbered(name: &str, number: u32) -> String {
+    if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
 }
