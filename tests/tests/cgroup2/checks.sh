@@ -52,6 +52,8 @@ ends 'and is left empty' 1 test -e /sys/fs/cgroup/bare
 ends 'out of memory is 137' 137 bulkhead run --name oom -m 32m busybox dd if=/dev/zero of=/dev/null bs=200M count=1
 prints 'and told in inspect' 'true 137' bulkhead inspect -f '{{.State.OOMKilled}} {{.State.ExitCode}}' oom
 ends 'killed otherwise' 0 bulkhead run -d --name killed -m 32m busybox sleep 1000
+supervisor=$(sed 's/.*"supervisor":{"pid":\([0-9]*\).*/\1/' /var/lib/bulkhead/containers/$(id_of killed)/status.json)
+prints 'its supervisor was born in a group of its own' '0::/bulkhead/supervisors' cat /proc/$supervisor/cgroup
 ends 'kill' 0 bulkhead kill killed
 prints 'wait' 137 bulkhead wait killed
 prints 'is not told as that' 'false' bulkhead inspect -f '{{.State.OOMKilled}}' killed
@@ -150,7 +152,8 @@ ends 'the engine there goes' 0 rm -r /tmp/store /tmp/state
 
 # At the end.
 prints 'no container is left' '' bulkhead ps -aq
-prints 'no group is left' '' find $groups -mindepth 1 -type d
+prints 'no group is left but the supervisors, which is empty' $groups/supervisors find $groups -mindepth 1 -type d
+prints 'and nobody is in it' '' cat $groups/supervisors/cgroup.procs
 waits 'no supervisor is left' 0 sh -c 'ps -o args | grep -v grep | grep -c bulkhead'
 waits 'no link of a container is left' 0 sh -c 'ls -d /sys/class/net/*/brport 2>/dev/null | wc -l'
 end

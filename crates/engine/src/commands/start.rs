@@ -284,6 +284,10 @@ impl Engine {
         for one in wanted {
             if let binds::Source::Volume { name, .. } = &one.source {
                 let volume = volumes::find(connection, name)?;
+                // The container is being removed, and its volume has gone.
+                if volume.is_none() {
+                    return Err(Error::NotFound { kind: "volume", name: name.clone() });
+                }
                 all.first.push((name.clone(), volume.as_ref().map_or(0, |volume| volume.first_id)));
                 if let Some(volume) = volume {
                     all.places.push((name.clone(), volume_options::read(&volume.options)?));

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::{Doing, Error, Result};
 use crate::store::containers::Container;
-use crate::{Condition, Engine, id};
+use crate::{Condition, Engine};
 
 /// Docker's grace period.
 const USUAL_GRACE: i64 = 10;
@@ -106,9 +106,10 @@ impl Engine {
             Err(_) if self.condition(container)?.active().is_none() => return Ok(Stopping::Ended),
             Err(error) => return Err(error),
         };
-        connection
-            .send(&Request::Wait, &[])
-            .doing(|| format!("wait for container {}", id::short(&container.id)))?;
+        // It has ended, or was killed, since it was reached: the next look says.
+        if connection.send(&Request::Wait, &[]).is_err() {
+            return Ok(Stopping::Ended);
+        }
         bulkhead_sys::fail::point("stop: supervisor reached");
         self.keep_down(container, wish)?;
         bulkhead_sys::fail::point("stop: policy told");
