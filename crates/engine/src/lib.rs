@@ -13,6 +13,7 @@
 //! | [`commands`] | what can be done, a file per command |
 //! | `id_mapping`, `shifted` | whether mounts can map IDs here, and what is done where they cannot |
 //! | [`log_reader`] | the logs of containers, read while they are written |
+//! | `joined` | the namespaces of other containers |
 //! | [`repair`] | what a killed process of ours left, put right by the next command |
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ mod host_image;
 mod hosts_files;
 pub mod id;
 mod id_mapping;
+mod joined;
 pub mod log_reader;
 pub mod names;
 pub mod repair;

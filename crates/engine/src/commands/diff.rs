@@ -8,11 +8,10 @@ use bulkhead_isolation::view;
 use rustix::fs::{Mode, OFlags, open};
 
 use crate::error::{Doing, Error, Result};
+use crate::joined::open_namespace;
 use crate::spec::{self, binds, text};
 use crate::store::containers::Container;
 use crate::{Condition, Engine, host_image};
-
-use super::start::open_namespace;
 
 /// One difference from the image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! `start`: a supervisor is spawned, and brings the container to life.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -14,13 +13,12 @@ use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
 use bulkhead_supervisor::protocol::{Attach, Events, Reply, Request, Start};
 use bulkhead_supervisor::restart::{Policy, Restart};
-use bulkhead_supervisor::status::Status;
 
 use crate::commands::events::attributes;
 use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::binds::{self, Wanted};
-use crate::spec::namespaces::{Joined, Mode, Modes, shares_ipc};
+use crate::spec::namespaces::{Mode, Modes};
 use crate::spec::{self, Surroundings, health, restart, text, volume_options};
 use crate::store::containers::Container;
 use crate::store::{addresses, id_ranges, volumes};
@@ -228,44 +226,6 @@ impl Engine {
         )))
     }
 
-    /// Opens the namespaces of the containers that are joined.
-    fn join(&self, container: &Container, host: &HostConfig) -> Result<Joined> {
-        let (modes, mut joined) = (Modes::of(host)?, Joined::default());
-        if let Users::OfContainer { users, .. } = &container.users {
-            let name = host.userns_mode.as_deref().unwrap_or("").trim_start_matches("container:");
-            let (other, status) = self.to_be_joined(name, "user")?;
-            // What this container wrote belongs to that mapping.
-            if other.users.in_the_first_place() != &**users {
-                return Err(Error::Conflict(format!("container {name} has other IDs than it had")));
-            }
-            joined.user = Some(joined.add(open_namespace(&other, &status, "user")?));
-        }
-        if let Mode::Container(name) = &modes.pid {
-            let (other, status) = self.to_be_joined(name, "PID")?;
-            joined.pid = Some(joined.add(open_namespace(&other, &status, "pid")?));
-            joined.pid_mounts = Some(joined.add(open_namespace(&other, &status, "mnt")?));
-        }
-        if let Mode::Container(name) = &modes.ipc {
-            let (other, status) = self.to_be_joined(name, "IPC")?;
-            if !shares_ipc(&other.config.host_config.clone().unwrap_or_default()) {
-                return Err(Error::Invalid(format!(
-                    "cannot join IPC of container {name}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
-                )));
-            }
-            joined.ipc = Some(joined.add(open_namespace(&other, &status, "ipc")?));
-            joined.ipc_mounts = Some(joined.add(open_namespace(&other, &status, "mnt")?));
-        }
-        if let Mode::Container(name) = &modes.net {
-            let (other, status) = self.to_be_joined(name, "network")?;
-            joined.net = Some(joined.add(open_namespace(&other, &status, "net")?));
-            joined.uts = Some(joined.add(open_namespace(&other, &status, "uts")?));
-            if container.users != Users::Host {
-                joined.net_mounts = Some(joined.add(open_namespace(&other, &status, "mnt")?));
-            }
-        }
-        Ok(joined)
-    }
-
     /// Where the IDs of what is shared stand on disk.
     pub(crate) fn volumes_of(
         &self,
@@ -308,16 +268,6 @@ impl Engine {
             _ => None,
         });
         names.map(|id| Ok((id.clone(), self.layers_of(id, users, mapping)?))).collect()
-    }
-
-    fn to_be_joined(&self, name: &str, what: &str) -> Result<(Container, Status)> {
-        let other = self.container(name)?;
-        match self.condition(&other)? {
-            Condition::Running(status) => Ok((other, status)),
-            _ => Err(Error::Conflict(format!(
-                "cannot join {what} namespace of a non running container: {name}"
-            ))),
-        }
     }
 
     /// Where the container's network files are: its own, or those of the container whose network it shares.
@@ -411,14 +361,4 @@ fn bring_to_life(
         (Reply::Failed(error), _) => Err(error.into()),
         (other, _) => Err(Error::Corrupt(format!("the supervisor answered {other:?} to a start"))),
     }
-}
-
-/// A namespace of a running container's first program.
-pub(crate) fn open_namespace(container: &Container, status: &Status, kind: &str) -> Result<OwnedFd> {
-    let gone = || Error::Conflict(format!("container {} has just ended", container.name));
-    let first = status.first.as_ref().ok_or_else(gone)?;
-    let namespace = File::open(format!("/proc/{}/ns/{kind}", first.pid))
-        .doing(|| format!("open the {kind} namespace of container {}", container.name))?;
-    // The number may have come to mean another process before it was opened: then the first is gone now.
-    if first.lives() { Ok(namespace.into()) } else { Err(gone()) }
 }
