@@ -120,8 +120,12 @@ impl Engine {
         let folder = self.roots.container(&container.id);
         let mut tried = 0;
         let lock = loop {
-            if let Some(lock) = self.lock(container)? {
-                break lock;
+            match self.lock(container) {
+                Ok(Some(lock)) => break lock,
+                Ok(None) => {}
+                // It was removed since its status was read.
+                Err(Error::System { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
             // Somebody else is at it, or has started the container again: what comes of it is the answer.
             let status = self.status_of(container)?;
