@@ -4,9 +4,7 @@
 //! read of /proc/sys. Nobody holds a lock: two that make the same bridge at once both send "create it unless it is
 //! there", and both go on from what is there then.
 
-use std::net::Ipv4Addr;
-
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -23,12 +21,50 @@ const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 pub struct Bridge {
     /// The link's name, at most 15 bytes.
     pub name: String,
-    /// The network's addresses.
-    pub subnet: Ipv4Net,
-    /// The bridge's own address, by which its containers reach everything else.
-    pub gateway: Ipv4Addr,
+    /// The bridge's own addresses, by which its containers reach everything else, each with the length of its subnet's
+    /// prefix: at most one of IPv4 and one of IPv6.
+    pub addresses: Vec<IpNet>,
     /// The largest packet of the network, in bytes.
     pub mtu: u32,
+    /// What is let through.
+    pub policy: Policy,
+}
+
+impl Bridge {
+    /// Its IPv4 address.
+    #[must_use]
+    pub fn ipv4(&self) -> Option<Ipv4Net> {
+        self.addresses.iter().find_map(|address| match address {
+            IpNet::V4(address) => Some(*address),
+            IpNet::V6(_) => None,
+        })
+    }
+
+    /// Its IPv6 address.
+    #[must_use]
+    pub fn ipv6(&self) -> Option<ipnet::Ipv6Net> {
+        self.addresses.iter().find_map(|address| match address {
+            IpNet::V6(address) => Some(*address),
+            IpNet::V4(_) => None,
+        })
+    }
+}
+
+/// What a network's bridge lets through, beside what containers of one network say to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Nothing goes out of the network, nor in (`--internal`).
+    pub internal: bool,
+    /// What goes out leaves with the host's address (`com.docker.network.bridge.enable_ip_masquerade`).
+    pub masquerade: bool,
+    /// Containers of the network reach each other (`com.docker.network.bridge.enable_icc`).
+    pub icc: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { internal: false, masquerade: true, icc: true }
+    }
 }
 
 /// What [`ensure`] could do about the firewall.
@@ -56,7 +92,7 @@ pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
     let mut socket = Socket::open()?;
 
     if !stands(&mut socket, bridge, own)? {
-        create(&mut socket, bridge)?;
+        create(&mut socket, bridge, own)?;
         complete(&mut socket, bridge, own)?;
     }
     forward()?;
@@ -88,13 +124,10 @@ pub fn remove(bridge: &Bridge) -> Result<bool> {
 }
 
 fn own_address(bridge: &Bridge) -> Result<Ipv4Net> {
-    let (subnet, gateway) = (bridge.subnet, bridge.gateway);
-    let inside = subnet.contains(&gateway);
+    let own = bridge.ipv4().ok_or(Error::Answer { operation: "make a bridge", problem: "IPv6 only" })?;
+    let (subnet, gateway) = (own.trunc(), own.addr());
     let usable = subnet.prefix_len() >= 31 || (gateway != subnet.network() && gateway != subnet.broadcast());
-    if !inside || !usable {
-        return Err(Error::Gateway { gateway, subnet });
-    }
-    Ipv4Net::new(gateway, subnet.prefix_len()).map_err(|_| Error::Gateway { gateway, subnet })
+    if usable { Ok(own) } else { Err(Error::Gateway { gateway, subnet }) }
 }
 
 fn refuse_others(bridge: &Bridge, found: &link::Link) -> Result<()> {
@@ -115,9 +148,9 @@ fn stands(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<bool> {
     Ok(address::list(socket)?.contains(&wanted))
 }
 
-fn create(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
+fn create(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<()> {
     let mut requests = socket.requests();
-    link::create_bridge(&mut requests, &bridge.name, mac::of_address(bridge.gateway));
+    link::create_bridge(&mut requests, &bridge.name, mac::of_address(own.addr()));
     // Who else made it meanwhile made the same, or something that `complete` refuses.
     requests.tolerating(Errno::EXIST);
     socket.run(&requests)

@@ -3,52 +3,68 @@
 //! [`attach`] is what a container's start pays for its network, so it is two sends: one here (the pair, the near
 //! end up), one over a socket in the container's namespace (loopback, address, far end up, route).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::bridge::Bridge;
 use crate::error::{Error, Result};
 use crate::link::{self, LOOPBACK, Mac, Pair, Which};
 use crate::netlink::Socket;
-use crate::{address, mac, route};
+use crate::{address, route};
 
-/// A container's place on a bridge network.
+/// A container's place on a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// The bridge's name.
-    pub bridge: String,
-    /// The near end's name on the host, at most 15 bytes: see [`host_link_name`].
-    pub host_link: String,
-    /// The far end's name in the container: "eth0".
+    /// What the container's link leads to.
+    pub uplink: Uplink,
+    /// The link's name in the container: "eth0".
     pub container_link: String,
-    /// The far end's MAC address: see [`mac::of_address`](crate::mac::of_address).
+    /// Its MAC address: see [`mac::of_address`](crate::mac::of_address).
     pub mac: Mac,
-    /// The container's address, with the length of its network's prefix.
-    pub address: Ipv4Net,
-    /// Where everything goes that is not on the network.
-    pub gateway: Ipv4Addr,
+    /// The container's addresses, each with the length of its subnet's prefix: at most one of IPv4 and one of IPv6.
+    pub addresses: Vec<IpNet>,
+    /// Where everything goes that is on none of the container's networks: at most one of IPv4 and one of IPv6.
+    pub gateways: Vec<IpAddr>,
     /// The largest packet, in bytes.
     pub mtu: u32,
 }
 
-impl Endpoint {
-    /// The place on `bridge` of whoever has this ID and holds this address, as `eth0`.
-    #[must_use]
-    pub fn on(bridge: &Bridge, id: &str, address: Ipv4Addr) -> Self {
-        Self {
-            bridge: bridge.name.clone(),
-            host_link: host_link_name(id),
-            container_link: "eth0".into(),
-            mac: mac::of_address(address),
-            address: Ipv4Net::new_assert(address, bridge.subnet.prefix_len()),
-            gateway: bridge.gateway,
-            mtu: bridge.mtu,
-        }
-    }
+/// What a container's link leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Uplink {
+    /// A port of a bridge, over a pair of virtual Ethernet links.
+    Bridge {
+        /// The bridge's name.
+        name: String,
+        /// The near end's name on the host, at most 15 bytes: see [`host_link_name`].
+        host_link: String,
+        /// Whether it reaches only the bridge itself and none of its other isolated ports (containers of the network
+        /// do not reach each other).
+        isolated: bool,
+    },
+    /// A link of the host's, over a macvlan link of its own.
+    Macvlan {
+        /// The host's link.
+        parent: String,
+        /// Who hears whom.
+        mode: MacvlanMode,
+    },
+}
+
+/// Who hears whom of the macvlan links of one parent (linux/if_link.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MacvlanMode {
+    /// All hear each other: Docker's default.
+    Bridge,
+    /// Nobody hears another.
+    Private,
+    /// What they say to each other goes by the switch outside.
+    Vepa,
+    /// The only one of its parent.
+    Passthru,
 }
 
 /// Attaches the network namespace `netns` to the bridge in the calling thread's network namespace, and sets its
@@ -63,7 +79,10 @@ impl Endpoint {
 /// [`Error::NoLink`] if the bridge is not there, [`Error::LinkName`] for names that no link can have, else what the
 /// kernel refused. What was done until then goes with the namespace.
 pub fn attach(netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<()> {
-    link::check_name(&endpoint.host_link)?;
+    let Uplink::Bridge { host_link, .. } = &endpoint.uplink else {
+        return Err(Error::Answer { operation: "attach a container", problem: "macvlan" });
+    };
+    link::check_name(host_link)?;
     link::check_name(&endpoint.container_link)?;
     let mut here = Socket::open()?;
     match connect(&mut here, netns, endpoint) {
@@ -107,15 +126,16 @@ pub fn host_link_name(id: &str) -> String {
 }
 
 fn connect(here: &mut Socket, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<()> {
-    let master = here.index_of(&endpoint.bridge)?.ok_or_else(|| Error::NoLink {
-        name: endpoint.bridge.clone(),
+    let Uplink::Bridge { name: bridge, host_link, .. } = &endpoint.uplink else { return Ok(()) };
+    let master = here.index_of(bridge)?.ok_or_else(|| Error::NoLink {
+        name: bridge.clone(),
         place: "the host's network namespace",
         remedy: "the network's bridge must be made first",
     })?;
-    let near = Which::Name(&endpoint.host_link);
+    let near = Which::Name(host_link);
     let mut requests = here.requests();
     let pair = Pair {
-        near: &endpoint.host_link,
+        near: host_link,
         master,
         far: &endpoint.container_link,
         far_mac: endpoint.mac,
@@ -131,9 +151,10 @@ fn connect(here: &mut Socket, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Res
 /// Deletes a pair that is in the way; gives `error` back if it is another kind of link. If nothing is there, either
 /// the kernel was faster, or it is the far end's name that is taken: trying again will tell.
 fn delete_leftover(here: &mut Socket, endpoint: &Endpoint, error: Error) -> Result<()> {
-    match link::find(here, &endpoint.host_link)? {
+    let Uplink::Bridge { host_link, .. } = &endpoint.uplink else { return Err(error) };
+    match link::find(here, host_link)? {
         Some(found) if found.kind != "veth" => Err(error),
-        Some(_) => link::delete(here, &endpoint.host_link).map(drop),
+        Some(_) => link::delete(here, host_link).map(drop),
         None => Ok(()),
     }
 }
@@ -149,9 +170,17 @@ fn configure(there: &mut Socket, endpoint: &Endpoint) -> Result<()> {
     let mut requests = there.requests();
     link::up(&mut requests, Which::Index(LOOPBACK, "lo"));
     link::no_ipv6_address(&mut requests, far);
-    address::add(&mut requests, index, name, endpoint.address);
+    for address in &endpoint.addresses {
+        if let IpNet::V4(address) = address {
+            address::add(&mut requests, index, name, *address);
+        }
+    }
     link::up(&mut requests, far);
-    route::add_default(&mut requests, index, name, endpoint.gateway);
+    for gateway in &endpoint.gateways {
+        if let IpAddr::V4(gateway) = gateway {
+            route::add_default(&mut requests, index, name, *gateway);
+        }
+    }
     there.run(&requests)
 }
 

@@ -14,6 +14,7 @@
 //! | [`restart`] | whether another run follows, and when |
 //! | [`health`], `checking` | health checks: their rules; how they are run |
 //! | [`events`], `telling` | what happens, and how it is told |
+//! | [`networks`] | the networks that it is on, and its published ports |
 //! | `requests` | what clients ask meanwhile |
 //! | `attachments`, `output`, `input` | who sees the container's output and feeds its input |
 //! | `later`, `sessions` | later programs (exec): what they begin with; those that run |
@@ -25,6 +26,7 @@ pub mod events;
 pub mod health;
 pub mod identity;
 pub mod log_config;
+pub mod networks;
 pub mod protocol;
 pub mod restart;
 pub mod status;

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use bulkhead_isolation::cgroups::resources::Resources;
 use bulkhead_isolation::trace::Lap;
 use bulkhead_isolation::{Plan, TerminalSize};
-use bulkhead_network::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
 
 use crate::health::Check;
 use crate::identity::Identity;
 use crate::log_config::LogConfig;
+use crate::networks::{Membership, NameService, Publish};
 use crate::restart::Restart;
 use crate::status::Status;
 
@@ -58,6 +58,10 @@ pub enum Request {
     GoDown,
     /// Answer when the container ends.
     Wait,
+    /// The running container is on one more network.
+    Connect(Box<Membership>),
+    /// It is no longer on the network with that ID.
+    Disconnect(String),
 }
 
 /// A container to be started.
@@ -73,7 +77,13 @@ pub struct Start {
     /// until the container has ended.
     pub handles: usize,
     /// What its network namespace, if it has one of its own, is connected to. A loopback link it has always.
-    pub endpoints: Vec<Endpoint>,
+    pub networks: Vec<Membership>,
+    /// The ports that are published.
+    pub publish: Vec<Publish>,
+    /// The file in which the supervisor says which ports it has published: `STATE/published/ID`.
+    pub published: String,
+    /// The container's name service, if it is on a network that has one.
+    pub names: Option<NameService>,
     /// Where the supervisor keeps the [`Status`] and the log: the container's folder on disk.
     pub folder: String,
     /// Where its socket is: the container's folder of this boot.

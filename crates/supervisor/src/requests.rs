@@ -152,6 +152,9 @@ impl Life {
                 }
                 Ok(None)
             }
+            Request::Connect(_) | Request::Disconnect(_) => {
+                Err(Error::new("network", "this supervisor cannot change the container's networks"))
+            }
             Request::Exec(exec) => self.exec(&exec, fds, number).map(Some),
         }
     }

@@ -22,6 +22,7 @@ use crate::input::Input;
 use crate::later::Later;
 use crate::life::{CHILD_ENDED, Life, TERMINATE};
 use crate::log::{Log, Stream};
+use crate::networks::Membership;
 use crate::output::Source;
 use crate::protocol::Start;
 use crate::sessions::{Sessions, no_streams, null};
@@ -52,8 +53,8 @@ impl Life {
         };
         let later = Later::keep(&start.plan.process, std::mem::take(&mut start.later_env))?;
         trace.lap("supervisor ready");
-        let endpoints = std::mem::take(&mut start.endpoints);
-        let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &endpoints);
+        let networks = std::mem::take(&mut start.networks);
+        let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &networks);
         let mut born = birth::bring(&start.plan, &handles, streams, &mut wire, trace)?;
         let mut warnings = std::mem::take(&mut born.cgroup.warnings);
         warnings.append(&mut born.warnings);
@@ -168,13 +169,13 @@ fn pipes(open_stdin: bool) -> Result<(birth::Streams, Vec<OwnedFd>)> {
 }
 
 /// Connects the new network namespace: a loopback link, and whatever networks it is on.
-fn wire(namespace: BorrowedFd<'_>, endpoints: &[bulkhead_network::endpoint::Endpoint]) -> Result<()> {
+fn wire(namespace: BorrowedFd<'_>, networks: &[Membership]) -> Result<()> {
     let failed = |error: bulkhead_network::Error| Error::new("network", error.to_string());
-    if endpoints.is_empty() {
+    if networks.is_empty() {
         return bulkhead_network::endpoint::loopback_up(namespace).map_err(failed);
     }
-    for endpoint in endpoints {
-        bulkhead_network::endpoint::attach(namespace, endpoint).map_err(failed)?;
+    for network in networks {
+        bulkhead_network::endpoint::attach(namespace, &network.endpoint).map_err(failed)?;
     }
     Ok(())
 }

@@ -109,11 +109,12 @@ impl Engine {
                 if let Some(bridge) = self.known_network()?.filter(|_| running)
                     && let Some(address) = addresses::of(self.store.read(), &bridge.name, &container.id)?
                 {
-                    let endpoint = bulkhead_network::endpoint::Endpoint::on(&bridge, &container.id, address);
-                    settings.gateway = Some(bridge.gateway.to_string());
+                    let own = bridge.ipv4();
+                    settings.gateway = own.map(|own| own.addr().to_string());
                     settings.ip_address = Some(address.to_string());
-                    settings.ip_prefix_len = Some(bridge.subnet.prefix_len().into());
-                    settings.mac_address = Some(bulkhead_network::mac::text(endpoint.mac));
+                    settings.ip_prefix_len = own.map(|own| own.prefix_len().into());
+                    let mac = bulkhead_network::mac::of_address(address);
+                    settings.mac_address = Some(bulkhead_network::mac::text(mac));
                 }
                 all.insert("bridge".into(), settings);
             }

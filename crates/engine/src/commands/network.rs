@@ -1,6 +1,6 @@
 //! The default network: a bridge of this engine's, whose subnet is chosen once, where nothing else is.
 
-use bulkhead_network::bridge::Bridge;
+use bulkhead_network::bridge::{Bridge, Policy};
 use bulkhead_network::netlink::Socket;
 use bulkhead_network::{route, subnet};
 
@@ -31,7 +31,8 @@ impl Engine {
                 .hosts()
                 .next()
                 .ok_or_else(|| Error::Invalid(format!("the subnet {subnet} has no addresses")))?;
-            let bridge = Bridge { name, subnet, gateway, mtu: 1500 };
+            let own = ipnet::Ipv4Net::new_assert(gateway, subnet.prefix_len());
+            let bridge = Bridge { name, addresses: vec![own.into()], mtu: 1500, policy: Policy::default() };
             let text = serde_json::to_string(&bridge).map_err(|error| Error::Corrupt(error.to_string()))?;
             settings::set(transaction, KEY, &text)?;
             Ok(bridge)

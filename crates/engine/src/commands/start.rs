@@ -8,9 +8,10 @@ use bulkhead_isolation::mounts::Source;
 use bulkhead_isolation::rootfs::Layer;
 use bulkhead_isolation::trace::{Lap, Trace};
 use bulkhead_isolation::{Plan, TerminalSize};
-use bulkhead_network::endpoint::Endpoint;
+use bulkhead_network::endpoint::{Endpoint, Uplink, host_link_name};
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
+use bulkhead_supervisor::networks::Membership;
 use bulkhead_supervisor::protocol::{Attach, Events, Reply, Request, Start};
 use bulkhead_supervisor::restart::{Policy, Restart};
 
@@ -79,9 +80,10 @@ impl Engine {
         let host = container.config.host_config.clone().unwrap_or_default();
         let mut warnings = Vec::new();
         let joined = self.join(container, &host)?;
-        let endpoints = self.connect_to_network(container, &mut warnings)?;
+        let networks = self.connect_to_network(container, &mut warnings)?;
         trace.lap("bridge");
-        let files = self.prepare_files(container, &host, endpoints.first())?;
+        let files =
+            self.prepare_files(container, &host, networks.first().map(|network| &network.endpoint))?;
         trace.lap("hosts, hostname, resolv.conf");
         let mapping = self.id_mapping_for(&container.image, &container.users, &wanted)?;
         let layers = self.layers_of(&container.image, &container.users, &mapping)?;
@@ -115,7 +117,10 @@ impl Engine {
             plan,
             later_env: spec::later_environment(&container.config),
             handles: handles.len(),
-            endpoints,
+            networks,
+            publish: Vec::new(),
+            published: text(&self.roots.state.join("published").join(&container.id))?,
+            names: None,
             folder: text(&self.roots.container(&container.id))?,
             run_folder: text(&run_folder)?,
             log: spec::log::prepare(container, &self.roots)?,
@@ -281,8 +286,13 @@ impl Engine {
             return Ok(self.roots.container(&self.container(&name)?.id));
         }
         let folder = self.roots.container(&container.id);
-        let address = endpoint.map(|endpoint| endpoint.address.addr());
-        hosts_files::write(container, &folder, address, endpoint.map(|endpoint| endpoint.gateway))?;
+        let v4 = |address: std::net::IpAddr| match address {
+            std::net::IpAddr::V4(address) => Some(address),
+            std::net::IpAddr::V6(_) => None,
+        };
+        let address = endpoint.and_then(|endpoint| endpoint.addresses.iter().find_map(|net| v4(net.addr())));
+        let gateway = endpoint.and_then(|endpoint| endpoint.gateways.iter().find_map(|one| v4(*one)));
+        hosts_files::write(container, &folder, address, gateway)?;
         Ok(folder)
     }
 
@@ -291,7 +301,7 @@ impl Engine {
         &mut self,
         container: &Container,
         warnings: &mut Vec<String>,
-    ) -> Result<Vec<Endpoint>> {
+    ) -> Result<Vec<Membership>> {
         let host = container.config.host_config.clone().unwrap_or_default();
         if Modes::of(&host)?.net != Mode::Own {
             return Ok(Vec::new());
@@ -308,7 +318,29 @@ impl Engine {
         {
             warnings.push(format!("the container cannot reach other hosts: {why}"));
         }
-        Ok(vec![Endpoint::on(&bridge, &container.id, address)])
+        let own = bridge.ipv4();
+        let endpoint = Endpoint {
+            uplink: Uplink::Bridge {
+                name: bridge.name.clone(),
+                host_link: host_link_name(&container.id),
+                isolated: false,
+            },
+            container_link: "eth0".into(),
+            mac: bulkhead_network::mac::of_address(address),
+            addresses: own
+                .map(|own| ipnet::Ipv4Net::new_assert(address, own.prefix_len()).into())
+                .into_iter()
+                .collect(),
+            gateways: own.map(|own| own.addr().into()).into_iter().collect(),
+            mtu: bridge.mtu,
+        };
+        Ok(vec![Membership {
+            id: bridge.name.clone(),
+            name: "bridge".into(),
+            endpoint,
+            names: Vec::new(),
+            links: std::collections::BTreeMap::new(),
+        }])
     }
 
     /// How the container will be started again.

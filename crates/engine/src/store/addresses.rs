@@ -18,7 +18,8 @@ use crate::store::settings;
 pub fn lease(transaction: &Transaction<'_>, bridge: &Bridge, container: &str) -> Result<Ipv4Addr> {
     let key = format!("last address of {}", bridge.name);
     let last = settings::get(transaction, &key)?.and_then(|text| text.parse().ok());
-    let range = AddressRange::new(bridge.subnet, bridge.gateway);
+    let own = bridge.ipv4().ok_or_else(|| crate::Error::Corrupt("a network without IPv4".into()))?;
+    let range = AddressRange::new(own.trunc(), own.addr());
     let held = transaction.prepare_cached("SELECT 1 FROM addresses WHERE network = ?1 AND address = ?2")?;
     let (held, failed) = (RefCell::new(held), RefCell::new(None));
     let free = range.next_free(
