@@ -53,6 +53,9 @@ impl Engine {
             }
         }
         self.finish_updates()?;
+        self.finish_connections()?;
+        self.finish_removals_of_networks()?;
+        withdraw_dead(&self.roots.published()).doing(|| "take back the ports of killed supervisors")?;
         self.empty_trash();
         // What cannot be removed now is met again.
         let _ = self.remove_unneeded_copies();

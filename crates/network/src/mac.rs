@@ -1,6 +1,6 @@
 //! MAC addresses of containers and bridges.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::link::Mac;
 
@@ -12,6 +12,28 @@ use crate::link::Mac;
 pub fn of_address(address: Ipv4Addr) -> Mac {
     let [a, b, c, d] = address.octets();
     [0x02, 0x42, a, b, c, d]
+}
+
+/// The MAC address that goes with an IPv6 address, of a container that has no IPv4 address: 02:43 and its last four
+/// bytes.
+#[must_use]
+pub fn of_ipv6(address: Ipv6Addr) -> Mac {
+    let [.., a, b, c, d] = address.octets();
+    [0x02, 0x43, a, b, c, d]
+}
+
+/// Reads a MAC address of a single link, written with ':' or '-' between its bytes.
+#[must_use]
+pub fn parse(text: &str) -> Option<Mac> {
+    let mut mac = Mac::default();
+    let mut parts = text.split([':', '-']);
+    for byte in &mut mac {
+        let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    // The lowest bit of the first byte marks groups.
+    let single = mac != Mac::default() && mac[0] & 1 == 0;
+    (parts.next().is_none() && single).then_some(mac)
 }
 
 /// The usual text of a MAC address.
@@ -27,5 +49,13 @@ mod tests {
     #[test]
     fn it_is_dockers() {
         assert_eq!(of_address(Ipv4Addr::new(172, 17, 0, 2)), [0x02, 0x42, 0xac, 0x11, 0x00, 0x02]);
+    }
+
+    #[test]
+    fn its_text_is_read_again() {
+        assert_eq!(parse("02:42:AC-11:00:02"), Some([0x02, 0x42, 0xac, 0x11, 0x00, 0x02]));
+        for bad in ["", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "03:42:ac:11:00:02", "00:00:00:00:00:00", "+2:42:ac:11:00:02", "2:42:ac:11:0:02"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
     }
 }
