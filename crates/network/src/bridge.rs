@@ -144,7 +144,7 @@ fn stands(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<bool> {
     if !found.up || found.mtu != bridge.mtu {
         return Ok(false);
     }
-    let wanted = address::Address { index: found.index, address: own };
+    let wanted = address::Address { index: found.index, address: own.into() };
     Ok(address::list(socket)?.contains(&wanted))
 }
 
@@ -169,7 +169,7 @@ fn complete(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<()> {
     // Set after the bridge is made, since only then it stays: else it follows the smallest of the ports.
     link::mtu(&mut requests, which, bridge.mtu);
     link::no_ipv6_address(&mut requests, which);
-    address::add(&mut requests, found.index, &bridge.name, own);
+    address::add(&mut requests, found.index, &bridge.name, own.into());
     link::up(&mut requests, which);
     socket.run(&requests)
 }

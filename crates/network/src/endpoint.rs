@@ -171,15 +171,11 @@ fn configure(there: &mut Socket, endpoint: &Endpoint) -> Result<()> {
     link::up(&mut requests, Which::Index(LOOPBACK, "lo"));
     link::no_ipv6_address(&mut requests, far);
     for address in &endpoint.addresses {
-        if let IpNet::V4(address) = address {
-            address::add(&mut requests, index, name, *address);
-        }
+        address::add(&mut requests, index, name, *address);
     }
     link::up(&mut requests, far);
     for gateway in &endpoint.gateways {
-        if let IpAddr::V4(gateway) = gateway {
-            route::add_default(&mut requests, index, name, *gateway);
-        }
+        route::add_default(&mut requests, index, name, *gateway);
     }
     there.run(&requests)
 }

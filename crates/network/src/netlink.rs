@@ -27,6 +27,9 @@ use answer::{Answer, answers};
 pub(crate) use attributes::{Attributes, address, number, number_be, text};
 pub(crate) use request::{ACK, CREATE, DUMP, EXCLUSIVE, Message, Requests};
 
+/// The families of addresses, as the first byte of most messages gives them.
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
 /// Enough for an acknowledgement with the kernel's words: it is on the stack of processes that count pages.
 const ACK_BUFFER: usize = 2048;
 /// What the kernel fills at most in one part of a dump.

@@ -5,7 +5,7 @@ mod support;
 use std::process::Command;
 
 use bulkhead_network::{bridge, firewall};
-use support::{Namespace, a_bridge, a_container, ensure, send, udp};
+use support::{Namespace, a_bridge, a_container, ensure, ipv4, send, udp};
 
 /// Whether `nft` is here to have a second opinion; says so if not.
 fn nft_is_here() -> bool {
@@ -157,8 +157,8 @@ fn beyond_the_host_containers_have_the_hosts_address() {
     let (container, place) = a_container(&host, &inside, 2);
     let (machine, machine_place) = a_container(&host, &outside, 9);
 
-    let sender = udp(&container, place.address.addr());
-    let receiver = udp(&machine, machine_place.address.addr());
+    let sender = udp(&container, ipv4(&place));
+    let receiver = udp(&machine, ipv4(&machine_place));
     let seen = send(&sender, &receiver).unwrap();
     assert_eq!(seen.ip().to_string(), "10.77.2.1", "the host's address on that link");
     // The answer finds its way back through the translation.
@@ -168,7 +168,7 @@ fn beyond_the_host_containers_have_the_hosts_address() {
 
     // The proof that it is the table: without it, the machine sees the container's own address.
     host.run(|| assert!(firewall::remove().unwrap()));
-    let other = udp(&container, place.address.addr());
+    let other = udp(&container, ipv4(&place));
     assert_eq!(send(&other, &receiver).unwrap(), other.local_addr().unwrap());
 }
 
@@ -179,8 +179,8 @@ fn between_our_own_bridges_the_source_stays() {
     host.run(|| bridges.iter().for_each(ensure));
     let (a, place_a) = a_container(&host, &bridges[0], 2);
     let (b, place_b) = a_container(&host, &bridges[1], 2);
-    let in_a = udp(&a, place_a.address.addr());
-    assert_eq!(send(&in_a, &udp(&b, place_b.address.addr())).unwrap(), in_a.local_addr().unwrap());
+    let in_a = udp(&a, ipv4(&place_a));
+    assert_eq!(send(&in_a, &udp(&b, ipv4(&place_b))).unwrap(), in_a.local_addr().unwrap());
 }
 
 #[test]
