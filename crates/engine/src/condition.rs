@@ -267,6 +267,24 @@ impl Engine {
         )))
     }
 
+    /// The lock of a container that does not run, or nothing for one that does or is about to again: what is decided then
+    /// holds for whoever starts it, or has to be told to its supervisor.
+    pub(crate) fn lock_unless_active(&self, container: &Container) -> Result<Option<OwnedFd>> {
+        for _ in 0..5_000 {
+            if self.condition(container)?.active().is_some() {
+                return Ok(None);
+            }
+            if let Some(lock) = self.lock(container)? {
+                return Ok(Some(lock));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Err(Error::Conflict(format!(
+            "container {} is being started, stopped or removed by another command: try again when that has ended",
+            id::short(&container.id)
+        )))
+    }
+
     /// Whether a container whose lock we hold is recorded as not running; if its supervisor was killed, the next
     /// look buries it.
     fn condition_locked(&self, container: &Container) -> Result<bool> {

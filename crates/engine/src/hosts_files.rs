@@ -104,12 +104,18 @@ fn linked(engine: &Engine, link: &str) -> Result<HostEntry> {
     let (name, alias) = check_link(link)?;
     let other = engine.container(&name)?;
     if engine.condition(&other)?.running().is_none() {
-        return Err(Error::Conflict(format!("Cannot link to a non running container: /{} AS {alias}", other.name)));
+        return Err(Error::Conflict(format!(
+            "Cannot link to a non running container: /{} AS {alias}",
+            other.name
+        )));
     }
     let places = engine.places(&other.id)?;
     let place = places.iter().find(|(_, network)| !network.has_names());
     let address = place.and_then(|(endpoint, _)| endpoint.addresses().next()).ok_or_else(|| {
-        Error::Conflict(format!("Cannot link to {}, as it does not belong to the default network", other.name))
+        Error::Conflict(format!(
+            "Cannot link to {}, as it does not belong to the default network",
+            other.name
+        ))
     })?;
     let mut names = vec![alias, crate::id::short(&other.id).to_owned(), other.name];
     names.dedup();
@@ -164,11 +170,8 @@ pub(crate) fn name_service(engine: &Engine, host: &HostConfig, places: &[Place])
     }
     let given = overrides(host)?.nameservers;
     let inside = !given.is_empty();
-    let addresses = if inside {
-        given
-    } else {
-        files::resolvers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default())
-    };
+    let addresses =
+        if inside { given } else { files::resolvers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default()) };
     let upstreams = addresses.into_iter().map(|address| Upstream { address, inside }).collect();
     Ok(NameService { registry, upstreams })
 }

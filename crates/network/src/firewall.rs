@@ -34,7 +34,7 @@ use crate::link;
 use crate::netlink::Socket;
 use batch::Batch;
 pub use layout::TABLE;
-pub use presence::{Presence, Protocol, PublishedPort, Sender, admit, dismiss};
+pub use presence::{Presence, Protocol, PublishedPort, Sender, admit, dismiss, remove_if_empty, restore};
 pub use state::{ForeignChain, foreign_drops};
 
 /// How often to start anew when others change the firewall between our look and our change.

@@ -28,7 +28,8 @@ pub fn parse(text: &str) -> Option<Mac> {
     let mut mac = Mac::default();
     let mut parts = text.split([':', '-']);
     for byte in &mut mac {
-        let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let part =
+            parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
         *byte = u8::from_str_radix(part, 16).ok()?;
     }
     // The lowest bit of the first byte marks groups.
@@ -54,7 +55,15 @@ mod tests {
     #[test]
     fn its_text_is_read_again() {
         assert_eq!(parse("02:42:AC-11:00:02"), Some([0x02, 0x42, 0xac, 0x11, 0x00, 0x02]));
-        for bad in ["", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "03:42:ac:11:00:02", "00:00:00:00:00:00", "+2:42:ac:11:00:02", "2:42:ac:11:0:02"] {
+        for bad in [
+            "",
+            "02:42:ac:11:00",
+            "02:42:ac:11:00:02:03",
+            "03:42:ac:11:00:02",
+            "00:00:00:00:00:00",
+            "+2:42:ac:11:00:02",
+            "2:42:ac:11:0:02",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -273,7 +273,6 @@ impl Engine {
         }
         Ok(())
     }
-
 }
 
 /// Refuses ports that cannot be published, and says which are not.
@@ -293,7 +292,9 @@ fn check_ports(
             Ok(())
         }
         Mode::Own if ports::any(host) && !asked.iter().any(|(network, _)| ports::can_lead_to(network)) => {
-            warnings.push("Published ports are discarded: the container is on no network that they can lead to".into());
+            warnings.push(
+                "Published ports are discarded: the container is on no network that they can lead to".into(),
+            );
             Ok(())
         }
         _ => Ok(()),

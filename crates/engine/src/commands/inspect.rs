@@ -38,7 +38,7 @@ impl Engine {
         let path = |name: &str| Some(folder.join(name).to_string_lossy().into_owned());
         let config = &container.config;
         let running = condition.running().is_some();
-        let networks = self.networks_of(container)?;
+        let networks = self.networks_shown(container)?;
         Ok(ContainerInspectResponse {
             id: Some(container.id.clone()),
             created: OffsetDateTime::from_unix_timestamp_nanos(container.created.into()).ok(),

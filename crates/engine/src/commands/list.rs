@@ -97,7 +97,6 @@ impl Engine {
         let hex = container.image.trim_start_matches("sha256:");
         Ok(if still || hex.starts_with(&asked) { asked } else { crate::id::short(hex).to_owned() })
     }
-
 }
 
 /// `Up 2 minutes`, `Exited (0) 3 seconds ago`, `Created`.

@@ -84,8 +84,7 @@ impl Engine {
         let joined = self.join(container, &host)?;
         let places = self.prepare_networks(container, &host, &mut warnings)?;
         trace.lap("bridge");
-        let files =
-            self.prepare_files(container, &host, networks.first().map(|network| &network.endpoint))?;
+        let files = self.prepare_files(container, &host, &places)?;
         trace.lap("hosts, hostname, resolv.conf");
         let mapping = self.id_mapping_for(&container.image, &container.users, &wanted)?;
         let layers = self.layers_of(&container.image, &container.users, &mapping)?;

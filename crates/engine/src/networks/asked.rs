@@ -32,7 +32,9 @@ impl Engine {
         let mode = host.network_mode.as_deref().unwrap_or("");
         let own = Modes::of(host)?.net == Mode::Own;
         let others = |given: &[(String, EndpointSettings)]| {
-            given.iter().any(|(name, _)| name != mode && !(own && matches!(name.as_str(), "default" | DEFAULT)))
+            given
+                .iter()
+                .any(|(name, _)| name != mode && !(own && matches!(name.as_str(), "default" | DEFAULT)))
         };
         if !own {
             return match others(&given) {
@@ -100,7 +102,9 @@ pub(crate) fn settings_of(network: &Network, given: &EndpointSettings) -> Result
         driver_options: given.driver_opts.clone().unwrap_or_default().into_iter().collect(),
     };
     if ipam.link_local_ips.as_ref().is_some_and(|list| !list.is_empty()) {
-        return Err(Error::Invalid("this version of bulkhead does not support link-local addresses of one's own".into()));
+        return Err(Error::Invalid(
+            "this version of bulkhead does not support link-local addresses of one's own".into(),
+        ));
     }
     if let Some(key) = settings.driver_options.keys().next() {
         return Err(Error::Invalid(format!("unknown driver option {key:?} of an endpoint")));

@@ -96,9 +96,8 @@ pub(crate) fn link_of(endpoint: &Endpoint, network: &Network, all: &[Place]) -> 
             return Err(Error::Corrupt(format!("network {} has no links", network.name)));
         }
     };
-    let length = |address: &IpAddr| {
-        network.ipam(address.is_ipv6()).map_or(0, |ipam| ipam.subnet.prefix_len())
-    };
+    let length =
+        |address: &IpAddr| network.ipam(address.is_ipv6()).map_or(0, |ipam| ipam.subnet.prefix_len());
     let mut gateways = Vec::new();
     for ipv6 in [false, true] {
         if let Some((_, chosen)) = way_out(all, ipv6)

@@ -27,7 +27,8 @@ pub(crate) fn wanted(
     let mut bindings: BTreeMap<Port, Vec<PortBinding>> = BTreeMap::new();
     for (port, given) in host.port_bindings.iter().flatten() {
         // Without any, it is published somewhere.
-        let given = given.clone().filter(|given| !given.is_empty()).unwrap_or_else(|| vec![PortBinding::default()]);
+        let given =
+            given.clone().filter(|given| !given.is_empty()).unwrap_or_else(|| vec![PortBinding::default()]);
         bindings.entry(read_port(port)?).or_default().extend(given);
     }
     if host.publish_all_ports == Some(true) {
@@ -76,10 +77,8 @@ pub(crate) fn map(config: &ContainerCreateBody, published: &[HostPort]) -> PortM
         all.insert(text(port), None);
     }
     for one in published {
-        let binding = PortBinding {
-            host_ip: Some(one.address.to_string()),
-            host_port: Some(one.port.to_string()),
-        };
+        let binding =
+            PortBinding { host_ip: Some(one.address.to_string()), host_port: Some(one.port.to_string()) };
         let bindings = all.entry(text((one.container_port, one.protocol))).or_default();
         bindings.get_or_insert_default().push(binding);
     }
@@ -174,15 +173,19 @@ mod tests {
         };
         let read = |port: &str, ip: &str, host_port: &str| wanted(&config, &host(port, ip, host_port), None);
         let one = |port: &str, ip: &str, host_port: &str| read(port, ip, host_port).unwrap().remove(0);
-        let expected =
-            Publish { address: None, host_ports: (8080, 8080), port: 80, protocol: Protocol::Tcp };
+        let expected = Publish { address: None, host_ports: (8080, 8080), port: 80, protocol: Protocol::Tcp };
         assert_eq!(one("80", "", "8080"), expected);
         assert_eq!(one("80/tcp", "", "8080"), expected);
         assert_eq!(one("80/udp", "::1", "8000-8010").host_ports, (8000, 8010));
         assert_eq!(one("80", "127.0.0.1", "").host_ports, (0, 0));
-        for (port, ip, host_port) in
-            [("x", "", ""), ("80/what", "", ""), ("80", "host", ""), ("80", "", "70000"), ("80", "", "9-8"), ("1-2", "", "")]
-        {
+        for (port, ip, host_port) in [
+            ("x", "", ""),
+            ("80/what", "", ""),
+            ("80", "host", ""),
+            ("80", "", "70000"),
+            ("80", "", "9-8"),
+            ("1-2", "", ""),
+        ] {
             assert!(read(port, ip, host_port).is_err(), "{port} {ip} {host_port}");
         }
         let all = HostConfig { publish_all_ports: Some(true), ..host("80", "", "8080") };

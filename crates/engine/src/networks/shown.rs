@@ -29,7 +29,8 @@ impl Engine {
     /// The database's, or what supervisors say of their ports cannot be read.
     pub(crate) fn all_networks(&self) -> Result<Networks> {
         let connection = self.store.read();
-        let published = published_ports(&self.roots.published()).doing(|| "read which ports are published")?;
+        let published =
+            published_ports(&self.roots.published()).doing(|| "read which ports are published")?;
         Ok(Networks {
             networks: networks::all(connection)?.into_iter().map(|one| (one.id.clone(), one)).collect(),
             endpoints: endpoints::by_container(connection)?,
@@ -41,10 +42,11 @@ impl Engine {
     ///
     /// # Errors
     /// The same.
-    pub(crate) fn networks_of(&self, container: &Container) -> Result<Networks> {
+    pub(crate) fn networks_shown(&self, container: &Container) -> Result<Networks> {
         let places = self.places(&container.id)?;
         let (endpoints, networks): (Vec<Endpoint>, Vec<Network>) = places.into_iter().unzip();
-        let published = self.published(&container.id)?.map(|published| (container.id.clone(), published.ports));
+        let published =
+            self.published(&container.id)?.map(|published| (container.id.clone(), published.ports));
         Ok(Networks {
             networks: networks.into_iter().map(|one| (one.id.clone(), one)).collect(),
             endpoints: HashMap::from([(container.id.clone(), endpoints)]),
@@ -91,10 +93,7 @@ impl Networks {
             .flatten()
             .filter_map(|one| Some((one.clone(), self.networks.get(&one.network)?.clone())))
             .collect();
-        Ok(places
-            .iter()
-            .map(|place| (place.1.name.clone(), shown(container, place, running)))
-            .collect())
+        Ok(places.iter().map(|place| (place.1.name.clone(), shown(container, place, running))).collect())
     }
 }
 

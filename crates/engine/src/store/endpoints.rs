@@ -251,8 +251,9 @@ fn ipv6(
     let IpNet::V6(subnet) = ipam.subnet else { return Ok(None) };
     let mut held = transaction.prepare_cached("SELECT 1 FROM endpoints WHERE network = ?1 AND ipv6 = ?2")?;
     // The first address is the routers' anycast address (RFC 4291).
-    let allows =
-        |address: Ipv6Addr| subnet.contains(&address) && address != subnet.network() && ipam.gateway != address;
+    let allows = |address: Ipv6Addr| {
+        subnet.contains(&address) && address != subnet.network() && ipam.gateway != address
+    };
     let mut used = |address: Ipv6Addr| -> Result<bool> {
         let auxiliary = ipam.auxiliary.values().any(|one| *one == IpAddr::V6(address));
         Ok(auxiliary || held.exists(params![network.id, address.octets()])?)

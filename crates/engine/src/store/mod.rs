@@ -220,7 +220,10 @@ mod tests {
         assert_eq!(bridge.addresses, ["172.17.0.1/16".parse().unwrap()]);
         let [endpoint] = &super::endpoints::of_container(&old, "c").unwrap()[..] else { panic!() };
         assert_eq!((endpoint.network.as_str(), endpoint.link), (network.id.as_str(), 0));
-        assert_eq!(endpoint.addresses().collect::<Vec<_>>(), ["172.17.0.2".parse::<std::net::IpAddr>().unwrap()]);
+        assert_eq!(
+            endpoint.addresses().collect::<Vec<_>>(),
+            ["172.17.0.2".parse::<std::net::IpAddr>().unwrap()]
+        );
     }
 
     #[test]

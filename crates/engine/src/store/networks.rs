@@ -149,9 +149,8 @@ impl Network {
 const COLUMNS: &str = "id, name, created, driver, settings";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Network> {
-    let bad = |index, source| {
-        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, source)
-    };
+    let bad =
+        |index, source| rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, source);
     let driver =
         Driver::of(row.get_ref(3)?.as_str()?).ok_or_else(|| bad(3, "it is no driver of ours".into()))?;
     let settings =

@@ -69,3 +69,20 @@ pub fn dismiss(presence: &Presence) -> Result<()> {
     let _ = presence;
     Ok(())
 }
+
+/// STUB
+pub fn restore(_: &[&crate::bridge::Bridge], _: &[Presence]) -> Result<()> {
+    Ok(())
+}
+/// STUB
+pub fn remove_if_empty() -> Result<()> {
+    Ok(())
+}
+
+impl crate::endpoint::Endpoint {
+    /// STUB
+    #[must_use]
+    pub fn senders(&self) -> Vec<Sender> {
+        Vec::new()
+    }
+}

@@ -24,7 +24,12 @@ impl Engine {
     /// # Errors
     /// It is on it already, or cannot be; what was asked for cannot be had; or its link could not be made. Nothing has
     /// changed then.
-    pub fn connect(&mut self, network: &Network, container: &Container, given: &EndpointSettings) -> Result<()> {
+    pub fn connect_network(
+        &mut self,
+        network: &Network,
+        container: &Container,
+        given: &EndpointSettings,
+    ) -> Result<()> {
         self.repair()?;
         if matches!(network.driver, Driver::Host | Driver::Null) {
             return Err(Error::Conflict(format!(
@@ -37,6 +42,8 @@ impl Engine {
         let me = ProcessId::of(std::process::id().cast_signed()).doing(|| "look at this process")?;
         let me = serde_json::to_string(&me).map_err(|error| Error::Corrupt(error.to_string()))?;
         let note = note(&container.id, &network.id);
+        // Who starts it meanwhile must not do so with what it had before.
+        let lock = self.lock_unless_active(container)?;
         let before = self.places(&container.id)?;
         self.store.write(|transaction| {
             // They may have gone since they were looked up.
@@ -56,6 +63,7 @@ impl Engine {
                 return Err(error);
             }
         }
+        drop(lock);
         self.tell_of_network(network, container, "connect");
         hosts_files::networks_changed(self, container, &before)
     }

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use bollard_stubs::models::NetworkCreateRequest;
 use bulkhead_network::endpoint::MacvlanMode;
-use bulkhead_network::netlink::Socket;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rusqlite::Connection;
 
@@ -166,12 +165,16 @@ pub(super) fn with_first_as_gateway(subnet: IpNet) -> Result<Ipam> {
 }
 
 fn refuse_what_is_not_there(request: &NetworkCreateRequest) -> Result<()> {
-    let refuse = |what: &str| Err(Error::Invalid(format!("this version of bulkhead does not support {what}")));
-    if request.ingress == Some(true) || request.scope.as_deref().is_some_and(|scope| !matches!(scope, "" | "local"))
+    let refuse =
+        |what: &str| Err(Error::Invalid(format!("this version of bulkhead does not support {what}")));
+    if request.ingress == Some(true)
+        || request.scope.as_deref().is_some_and(|scope| !matches!(scope, "" | "local"))
     {
         return refuse("networks of a swarm");
     }
-    if request.config_only == Some(true) || request.config_from.as_ref().is_some_and(|from| from.network.is_some()) {
+    if request.config_only == Some(true)
+        || request.config_from.as_ref().is_some_and(|from| from.network.is_some())
+    {
         return refuse("networks made from the configuration of others");
     }
     let ipam = request.ipam.clone().unwrap_or_default();
@@ -206,10 +209,7 @@ fn asked_subnets(request: &NetworkCreateRequest) -> Result<Vec<Ipam>> {
         let bad = |what: &str, text: &str| Error::Invalid(format!("invalid {what} {text:?}"));
         let subnet: IpNet = text.parse().map_err(|_| bad("subnet", &text))?;
         if subnet.trunc() != subnet {
-            return Err(Error::Invalid(format!(
-                "invalid subnet {subnet}: it should be {}",
-                subnet.trunc()
-            )));
+            return Err(Error::Invalid(format!("invalid subnet {subnet}: it should be {}", subnet.trunc())));
         }
         let longest = if matches!(subnet, IpNet::V4(_)) { 30 } else { 126 };
         if subnet.prefix_len() > longest || subnet.prefix_len() == 0 {
@@ -219,17 +219,18 @@ fn asked_subnets(request: &NetworkCreateRequest) -> Result<Vec<Ipam>> {
         }
         let inside = |what: &str, address: IpAddr| match subnet.contains(&address) {
             true => Ok(address),
-            false => Err(Error::Invalid(format!("no matching subnet for {what} {address}: {subnet} has it not"))),
+            false => {
+                Err(Error::Invalid(format!("no matching subnet for {what} {address}: {subnet} has it not")))
+            }
         };
-        let parse = |what: &str, text: &str| {
-            inside(what, text.parse().map_err(|_| bad(what, text))?)
-        };
+        let parse = |what: &str, text: &str| inside(what, text.parse().map_err(|_| bad(what, text))?);
         let gateway = match given(&config.gateway) {
             // Docker's CLI takes "192.168.1.1/24" too.
             Some(text) => parse("gateway", text.split('/').next().unwrap_or_default())?,
             None => first_host(&subnet)?,
         };
-        let edge = matches!(subnet, IpNet::V4(_)) && (gateway == subnet.network() || gateway == subnet.broadcast());
+        let edge =
+            matches!(subnet, IpNet::V4(_)) && (gateway == subnet.network() || gateway == subnet.broadcast());
         if edge {
             return Err(Error::Invalid(format!(
                 "{gateway} cannot be the gateway of {subnet}: it is the network's own or its broadcast address"
@@ -281,7 +282,8 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
         settings.macvlan_mode = Some(MacvlanMode::Bridge);
     }
     for (key, value) in settings.options.clone() {
-        let bad = |expected: &str| Error::Invalid(format!("invalid value {value:?} of option {key}: {expected}"));
+        let bad =
+            |expected: &str| Error::Invalid(format!("invalid value {value:?} of option {key}: {expected}"));
         let truth = || match value.as_str() {
             "true" | "1" | "True" | "TRUE" | "t" | "T" => Ok(true),
             "false" | "0" | "False" | "FALSE" | "f" | "F" => Ok(false),
@@ -289,16 +291,20 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
         };
         match (driver, key.as_str()) {
             (_, "com.docker.network.driver.mtu") => {
-                settings.mtu = value.parse().ok().filter(|mtu| (68..=65535).contains(mtu)).ok_or_else(|| {
-                    bad("a number of bytes from 68 to 65535")
-                })?;
+                settings.mtu = value
+                    .parse()
+                    .ok()
+                    .filter(|mtu| (68..=65535).contains(mtu))
+                    .ok_or_else(|| bad("a number of bytes from 68 to 65535"))?;
             }
             (Driver::Bridge, "com.docker.network.bridge.name") => {
                 bulkhead_network::link::check_name(&value)?;
                 settings.link = value;
             }
             (Driver::Bridge, "com.docker.network.bridge.enable_icc") => settings.icc = truth()?,
-            (Driver::Bridge, "com.docker.network.bridge.enable_ip_masquerade") => settings.masquerade = truth()?,
+            (Driver::Bridge, "com.docker.network.bridge.enable_ip_masquerade") => {
+                settings.masquerade = truth()?
+            }
             (Driver::Bridge, "com.docker.network.bridge.host_binding_ipv4") => {
                 let address: std::net::Ipv4Addr = value.parse().map_err(|_| bad("an IPv4 address"))?;
                 settings.host_binding = Some(address.into()).filter(|_| !address.is_unspecified());
@@ -318,10 +324,7 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
             }
             // Taken and ignored would be worse.
             _ => {
-                return Err(Error::Invalid(format!(
-                    "unknown option {key:?} of a {} network",
-                    driver.word()
-                )));
+                return Err(Error::Invalid(format!("unknown option {key:?} of a {} network", driver.word())));
             }
         }
     }
@@ -331,12 +334,4 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
         ));
     }
     Ok(())
-}
-
-/// Whether the host has a link of that name.
-///
-/// # Errors
-/// The kernel's.
-pub(super) fn has_link(name: &str) -> Result<bool> {
-    Ok(Socket::open()?.index_of(name)?.is_some())
 }

@@ -16,9 +16,15 @@ impl Engine {
     ///
     /// # Errors
     /// It is not on it, or the link could not be taken away.
-    pub fn disconnect(&mut self, network: &Network, container: &Container, force: bool) -> Result<()> {
+    pub fn disconnect_network(
+        &mut self,
+        network: &Network,
+        container: &Container,
+        force: bool,
+    ) -> Result<()> {
         self.repair()?;
         self.refuse_foreign_namespace(container)?;
+        let lock = self.lock_unless_active(container)?;
         let before = self.places(&container.id)?;
         if endpoints::of_both(self.store.read(), &container.id, &network.id)?.is_none() {
             return Err(Error::Conflict(format!(
@@ -35,8 +41,10 @@ impl Engine {
             }
         }
         bulkhead_sys::fail::point("disconnect: link gone");
-        self.store.write(|transaction| endpoints::leave(transaction, &network.id, &container.id).map(drop))?;
+        self.store
+            .write(|transaction| endpoints::leave(transaction, &network.id, &container.id).map(drop))?;
         bulkhead_sys::fail::point("disconnect: place given back");
+        drop(lock);
         self.tell_of_network(network, container, "disconnect");
         hosts_files::networks_changed(self, container, &before)
     }

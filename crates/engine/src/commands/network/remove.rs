@@ -57,7 +57,11 @@ impl Engine {
         for endpoint in endpoints::of_network(self.store.read(), &network.id)? {
             let Ok(container) = containers::find(self.store.read(), &endpoint.container) else { continue };
             if self.condition(&container)?.active().is_some() {
-                active.push(format!("name:\"{}\" id:\"{}\"", container.name, crate::id::short(&container.id)));
+                active.push(format!(
+                    "name:\"{}\" id:\"{}\"",
+                    container.name,
+                    crate::id::short(&container.id)
+                ));
             }
         }
         if !active.is_empty() {
