@@ -74,6 +74,7 @@ impl Life {
         for attachment in &mut self.attachments {
             attachment.end();
         }
+        self.wiring.withdraw();
         if self.due.is_some() {
             remove_group(&self.cgroup_path);
         }
