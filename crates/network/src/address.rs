@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use rustix::io::Errno;
 
 use crate::error::Result;
+use crate::link::Mac;
+use crate::mac;
 use crate::netlink::{self, ACK, Attributes, CREATE, DUMP, EXCLUSIVE, Requests, Socket};
 
 const RTM_NEWADDR: u16 = 20;
@@ -63,6 +65,11 @@ pub(crate) fn add<'a>(requests: &mut Requests<'a>, index: u32, name: &'a str, ad
         .tolerating(Errno::EXIST);
 }
 
+/// The link-local address of a link with that MAC address.
+pub(crate) fn link_local(mac: Mac) -> IpNet {
+    Ipv6Net::new_assert(mac::link_local(mac), 64).into()
+}
+
 fn parse(payload: &[u8]) -> Option<Address> {
     let [_, prefix_len, _, _, index @ ..] = *payload.first_chunk::<HEADER>()?;
     // On links from point to point IFA_ADDRESS is the other side's.
@@ -73,7 +80,7 @@ fn parse(payload: &[u8]) -> Option<Address> {
     Some(Address { index: u32::from_ne_bytes(index), address })
 }
 
-/// `struct ifaddrmsg`, of global scope.
+/// `struct ifaddrmsg`, of global scope (the kernel knows link-local IPv6 addresses when it sees them).
 fn header(index: u32, address: IpNet) -> [u8; HEADER] {
     let [a, b, c, d] = index.to_ne_bytes();
     let (family, flags) = match address {

@@ -34,8 +34,10 @@
 //! let own = ipnet::Ipv4Net::new_assert(gateway, subnet.prefix_len());
 //! let policy = Policy::default();
 //! let bridge = Bridge { name: "bulkhead0".into(), addresses: vec![own.into()], mtu: 1500, policy };
-//! if let Masquerade::Unavailable(why) = bridge::ensure(&bridge)? {
-//!     eprintln!("warning: {why}");
+//! match bridge::ensure(&bridge)? {
+//!     Masquerade::Standing => {}
+//!     Masquerade::Rebuilt => eprintln!("all other networks and containers must be put back"),
+//!     Masquerade::Unavailable(why) => eprintln!("warning: {why}"),
 //! }
 //! let address = subnet::AddressRange::new(subnet, gateway).next_free(|_| false, None)?;
 //! let place = Endpoint {
@@ -74,5 +76,6 @@ pub mod mac;
 pub mod netlink;
 pub mod route;
 pub mod subnet;
+mod sysctl;
 
 pub use error::{Error, Refusal, Result};

@@ -6,7 +6,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rustix::io::Errno;
 
 use crate::error::Result;
-use crate::netlink::{self, ACK, AF_INET, AF_INET6, Attributes, CREATE, DUMP, EXCLUSIVE, Requests, Socket};
+use crate::netlink::{
+    self, ACK, AF_INET, AF_INET6, Attributes, CREATE, DUMP, EXCLUSIVE, REPLACE, Requests, Socket,
+};
 
 const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
@@ -63,8 +65,17 @@ fn list_of<N>(socket: &mut Socket, family: u8, wanted: fn(IpNet) -> Option<N>) -
     )
 }
 
-/// Adds the default route by `gateway`, over a link that is up.
+/// Adds the default route by `gateway`, over a link that is up. An error if there is one.
 pub(crate) fn add_default<'a>(requests: &mut Requests<'a>, index: u32, name: &'a str, gateway: IpAddr) {
+    default_by(requests, EXCLUSIVE, index, name, gateway);
+}
+
+/// Makes `gateway` the default route, in place of the one that there may be.
+pub(crate) fn replace_default<'a>(requests: &mut Requests<'a>, index: u32, name: &'a str, gateway: IpAddr) {
+    default_by(requests, REPLACE, index, name, gateway);
+}
+
+fn default_by<'a>(requests: &mut Requests<'a>, how: u16, index: u32, name: &'a str, gateway: IpAddr) {
     let (family, metric) = match gateway {
         IpAddr::V4(_) => (AF_INET, 0),
         // What the kernel gives IPv6 routes without one; without EXCLUSIVE a second would be a way beside the first.
@@ -72,7 +83,7 @@ pub(crate) fn add_default<'a>(requests: &mut Requests<'a>, index: u32, name: &'a
     };
     let header = [family, 0, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, RT_SCOPE_UNIVERSE, RTN_UNICAST, 0, 0, 0, 0];
     let what = ("add the default route over the link", name);
-    requests.add(RTM_NEWROUTE, ACK | CREATE | EXCLUSIVE, what, &header, |message| {
+    requests.add(RTM_NEWROUTE, ACK | CREATE | how, what, &header, |message| {
         match gateway {
             IpAddr::V4(gateway) => message.bytes(RTA_GATEWAY, &gateway.octets()),
             IpAddr::V6(gateway) => message.bytes(RTA_GATEWAY, &gateway.octets()),

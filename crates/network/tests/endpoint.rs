@@ -6,9 +6,12 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 
 use bulkhead_network::endpoint::{self, Uplink};
+use bulkhead_network::firewall;
 use bulkhead_network::netlink::Socket;
 use bulkhead_network::{address, link, route};
-use support::{Namespace, a_bridge, a_container, an_endpoint, ensure, gateway, host_link, ipv4, send, udp};
+use support::{
+    Namespace, a_bridge, a_container, an_endpoint, ensure, gateway, host_link, ipv4, presence, send, udp,
+};
 
 #[test]
 fn two_containers_and_the_host_exchange_packets() {
@@ -162,6 +165,7 @@ fn two_networks_at_once() {
     second.container_link = "eth1".to_owned();
     let error = host.run(|| endpoint::attach(container.fd(), &second)).unwrap_err();
     assert_eq!(error.errno(), Some(rustix::io::Errno::EXIST), "{error}");
+    host.run(|| firewall::admit(&presence(&second)).unwrap());
     let inside = udp(&container, ipv4(&second));
     assert_eq!(send(&inside, &udp(&other, ipv4(&other_place))).unwrap(), inside.local_addr().unwrap());
 }
@@ -213,6 +217,7 @@ fn a_namespace_of_another_user_namespace_is_attached_the_same() {
     host.run(|| {
         ensure(&bridge);
         endpoint::attach(std::os::fd::AsFd::as_fd(&netns), &place).unwrap();
+        firewall::admit(&presence(&place)).unwrap();
     });
     let container = Namespace::of(netns.into());
     send(&udp(&container, ipv4(&place)), &udp(&host, gateway(&bridge))).unwrap();

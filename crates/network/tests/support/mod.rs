@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bulkhead_network::bridge::{self, Bridge, Masquerade, Policy};
 use bulkhead_network::endpoint::{self, Endpoint, Uplink};
+use bulkhead_network::firewall::{self, Presence};
 use bulkhead_network::mac;
 use ipnet::{IpNet, Ipv4Net};
 use rustix::fs::{Mode, OFlags};
@@ -121,17 +122,25 @@ pub(crate) fn host_link(place: &Endpoint) -> &str {
 /// Makes sure of a bridge, with the firewall's table.
 pub(crate) fn ensure(bridge: &Bridge) {
     match bridge::ensure(bridge).unwrap() {
-        Masquerade::Standing => {}
+        Masquerade::Standing | Masquerade::Rebuilt => {}
         Masquerade::Unavailable(error) => panic!("{error}"),
     }
 }
 
-/// A new container on a bridge of `host`.
+/// A new container on a bridge of `host`, which the firewall lets send.
 pub(crate) fn a_container(host: &Namespace, bridge: &Bridge, last: u8) -> (Namespace, Endpoint) {
     let container = Namespace::new();
     let place = an_endpoint(bridge, last);
-    host.run(|| endpoint::attach(container.fd(), &place)).unwrap();
+    host.run(|| {
+        endpoint::attach(container.fd(), &place).unwrap();
+        firewall::admit(&presence(&place)).unwrap();
+    });
     (container, place)
+}
+
+/// What a container has in the firewall, but for ports.
+pub(crate) fn presence(place: &Endpoint) -> Presence {
+    Presence { senders: place.senders(), ports: Vec::new() }
 }
 
 /// A UDP socket inside of a namespace that gives up after some seconds.
