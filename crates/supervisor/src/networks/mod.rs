@@ -17,6 +17,9 @@ mod proxy;
 pub mod published;
 mod wiring;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

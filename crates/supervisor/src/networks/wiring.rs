@@ -27,7 +27,7 @@ use super::leading::{Leading, Targets, covers_loopback4, covers_loopback6, lead}
 use super::ports::{self, Lease};
 use super::proxy::Proxy;
 use super::published::{self, Lock, Published};
-use super::{Membership, STEP};
+use super::{Membership, Publish, STEP};
 use crate::life::Life;
 use crate::protocol::Start;
 use crate::status::ProcessId;
@@ -55,15 +55,24 @@ pub(crate) struct Wiring {
 impl Wiring {
     /// Takes the host's ports, before anything of the container exists.
     pub(crate) fn prepare(start: &mut Start) -> Result<Wiring> {
-        let file = Path::new(&start.published);
-        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-        let leases = ports::take(&std::mem::take(&mut start.publish), &folder)?;
+        let folder = Path::new(&start.published).parent().map(Path::to_owned).unwrap_or_default();
+        let who = (start.identity.id.as_str(), start.identity.name.as_str(), start.folder.as_str());
+        Wiring::new(who, folder, std::mem::take(&mut start.networks), &std::mem::take(&mut start.publish))
+    }
+
+    pub(super) fn new(
+        (id, name, container): (&str, &str, &str),
+        folder: PathBuf,
+        memberships: Vec<Membership>,
+        publish: &[Publish],
+    ) -> Result<Wiring> {
+        let leases = ports::take(publish, &folder)?;
         Ok(Wiring {
-            id: start.identity.id.clone(),
-            name: start.identity.name.clone(),
-            container: start.folder.clone(),
+            id: id.to_owned(),
+            name: name.to_owned(),
+            container: container.to_owned(),
             folder,
-            memberships: std::mem::take(&mut start.networks),
+            memberships,
             leases,
             said: None,
             namespace: (0, 0),
@@ -84,7 +93,8 @@ impl Wiring {
         self.settle()
     }
 
-    fn connect(&mut self, namespace: BorrowedFd<'_>, membership: Membership) -> Result<()> {
+    /// It is on one more network, or on none more.
+    pub(super) fn join(&mut self, namespace: BorrowedFd<'_>, membership: Membership) -> Result<()> {
         endpoint::attach(namespace, &membership.endpoint).map_err(failed)?;
         fail::point("connect: attached");
         self.memberships.push(membership);
@@ -98,7 +108,8 @@ impl Wiring {
         settled
     }
 
-    fn disconnect(&mut self, at: usize) -> Result<()> {
+    /// It is no longer on that network.
+    pub(super) fn leave(&mut self, _namespace: BorrowedFd<'_>, at: usize) -> Result<()> {
         let Some(membership) = self.memberships.get(at) else { return Ok(()) };
         kernel::detach(&membership.endpoint).map_err(failed)?;
         fail::point("disconnect: detached");
@@ -287,7 +298,7 @@ impl Life {
             ));
         }
         let namespace = self.network_namespace()?;
-        self.wiring.connect(namespace.as_fd(), membership)
+        self.wiring.join(namespace.as_fd(), membership)
     }
 
     /// It is no longer on that network.
@@ -296,8 +307,8 @@ impl Life {
             let name = &self.identity.name;
             return Err(Error::new(STEP, format!("container {name} is not connected to network {id}")));
         };
-        self.network_namespace()?;
-        self.wiring.disconnect(at)
+        let namespace = self.network_namespace()?;
+        self.wiring.leave(namespace.as_fd(), at)
     }
 
     /// The container's network namespace, for as long as something is done in it.
