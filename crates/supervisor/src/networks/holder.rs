@@ -20,7 +20,8 @@ pub(crate) fn overlap(one: IpAddr, other: IpAddr) -> bool {
 
 /// Whether a container has that port that gives it back about now.
 pub(crate) fn is_ending(folder: &Path, protocol: Protocol, port: u16) -> bool {
-    published::having(folder, protocol, port).is_ok_and(|all| all.iter().any(|holder| holder.is_ending()))
+    let having = published::having(folder, protocol, port).unwrap_or_default();
+    having.iter().any(|holder| holder.supervisor.lives() && holder.is_ending())
 }
 
 /// Who has it, as the last part of a sentence.

@@ -137,7 +137,11 @@ fn one_that_takes_nothing_holds_back_nobody_else() {
             let mut to_slow = accept(&server);
             to_slow.set_nonblocking(true).unwrap();
             // As much as everything between them holds.
-            while let Ok(_) = to_slow.write(&[7; 65_536]) {}
+            let mut held = 0;
+            while let Ok(count) = to_slow.write(&[7; 65_536]) {
+                held += count;
+            }
+            assert!(held > 0);
             for _ in 0..10 {
                 let mut client = connect(at);
                 let mut stream = accept(&server);

@@ -26,7 +26,7 @@ fn what_a_dead_supervisor_said_counts_for_nothing_and_is_removed_and_nothing_els
         }
         fs::write(folder.join("dd.next"), "{").unwrap();
         assert_eq!(having(&folder, Protocol::Tcp, 8080).unwrap().len(), 3);
-        assert_eq!(published_ports(&folder).unwrap(), [living.clone()]);
+        assert_eq!(published_ports(&folder).unwrap(), std::slice::from_ref(&living));
         assert_eq!(read_published(&folder, &living.id).unwrap(), Some(living.clone()));
         assert_eq!(read_published(&folder, &others[0].id).unwrap(), None);
 
@@ -34,7 +34,7 @@ fn what_a_dead_supervisor_said_counts_for_nothing_and_is_removed_and_nothing_els
         withdraw(&folder, &others[0].id).unwrap();
         assert_eq!(having(&folder, Protocol::Tcp, 8080).unwrap().len(), 2);
         withdraw_dead(&folder).unwrap();
-        assert_eq!(having(&folder, Protocol::Tcp, 8080).unwrap(), [living.clone()]);
+        assert_eq!(having(&folder, Protocol::Tcp, 8080).unwrap(), std::slice::from_ref(&living));
         let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, [living.id.as_str(), "lock", "ports"]);
