@@ -20,7 +20,8 @@ pub(crate) fn overlap(one: IpAddr, other: IpAddr) -> bool {
 
 /// Whether a container has that port that gives it back about now.
 pub(crate) fn is_ending(folder: &Path, protocol: Protocol, port: u16) -> bool {
-    published::having(folder, protocol, port).is_ok_and(|all| all.iter().any(|holder| holder.is_ending()))
+    let having = published::having(folder, protocol, port).unwrap_or_default();
+    having.iter().any(|holder| holder.supervisor.lives() && holder.is_ending())
 }
 
 /// Who has it, as the last part of a sentence.
@@ -104,4 +105,37 @@ fn process_with(sockets: &[u64]) -> Option<(u32, String)> {
         .map(|(pid, path)| {
             (pid, fs::read_to_string(path.join("comm")).unwrap_or_default().trim_end().to_owned())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{address, in_the_way};
+    use proptest::prelude::*;
+
+    const ONE: &str = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0";
+    const SIX: &str = "   1: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1";
+
+    #[test]
+    fn sockets_are_found_by_what_stands_in_the_way() {
+        let way = |line: &str, wanted: &str| in_the_way(line, wanted.parse().unwrap());
+        assert_eq!(way(ONE, "127.0.0.1:8080"), Some(4711));
+        assert_eq!(way(ONE, "0.0.0.0:8080"), Some(4711));
+        assert_eq!(way(ONE, "127.0.0.2:8080"), None);
+        assert_eq!(way(ONE, "127.0.0.1:8081"), None);
+        assert_eq!(way(&ONE.replace(" 0A ", " 06 "), "127.0.0.1:8080"), None, "nobody has that");
+        assert_eq!(way(SIX, "[::1]:8080"), Some(4712));
+        assert_eq!(way(SIX, "[::]:8080"), Some(4712));
+        assert_eq!(way(SIX, "0.0.0.0:8080"), None);
+        let all = SIX.replacen("01000000:", "00000000:", 1);
+        assert_eq!(way(&all, "0.0.0.0:8080"), Some(4712), "it may have IPv4 too");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_strange(line in ".{0,200}", local in "[0-9A-Fa-fé:]{0,40}") {
+            let wanted = "0.0.0.0:80".parse().unwrap();
+            let _ = (in_the_way(&line, wanted), address(&local));
+            let _ = in_the_way(&ONE.replacen("0100007F:1F90", &local, 1), wanted);
+        }
+    }
 }

@@ -3,12 +3,14 @@
 //! | file | subject |
 //! |---|---|
 //! | `wiring` | the container's memberships, from birth to end, and what it has in the firewall |
+//! | `changing` | networks that it comes to or leaves while it runs |
 //! | `ports` | the host's ports that it has: taken before its birth, led to one of its addresses |
 //! | `leading` | where each of them leads, and by whom |
 //! | `holder` | who has a port that is taken |
 //! | [`published`] | what it says to everybody else about its ports: `STATE/published/ID` |
 //! | `proxy` | connections that the kernel cannot lead to it: from IPv6 to IPv4 |
 
+mod changing;
 mod holder;
 mod kernel;
 mod leading;
@@ -16,6 +18,9 @@ mod ports;
 mod proxy;
 pub mod published;
 mod wiring;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,7 +30,9 @@ use bulkhead_network::firewall::Protocol;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use proxy::Token;
-pub use published::{HostPort, Published, published_ports, read_published, withdraw, withdraw_dead};
+pub use published::{
+    HostPort, Published, published_ports, read_published, with_presences, withdraw, withdraw_dead,
+};
 pub(crate) use wiring::Wiring;
 
 /// The step's name in errors.

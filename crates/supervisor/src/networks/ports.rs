@@ -252,3 +252,23 @@ pub(crate) fn name_of(protocol: Protocol) -> &'static str {
         Protocol::Sctp => "sctp",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Errno, IpAddr, Ipv4Addr, Protocol, Publish, refusal};
+
+    #[test]
+    fn each_refusal_says_what_to_do() {
+        let wanted = Publish { address: None, host_ports: (53, 53), port: 53, protocol: Protocol::Sctp };
+        let said = |errno| refusal(&wanted, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 53, errno);
+        let error = said(Errno::MFILE);
+        assert_eq!((error.step.as_str(), error.errno), ("network", Some(24)));
+        assert_eq!(
+            error.message,
+            "cannot publish port 53/sctp at 0.0.0.0: too many open files: each published port takes a descriptor; raise \
+             the limit of open files (ulimit -n)"
+        );
+        assert!(said(Errno::PROTONOSUPPORT).message.ends_with(": this kernel does not have that protocol"));
+        assert!(said(Errno::IO).message.ends_with("0.0.0.0: input/output error"));
+    }
+}

@@ -128,6 +128,18 @@ pub fn withdraw(folder: &Path, id: &str) -> io::Result<()> {
     dead()?.map_or(Ok(()), |published| clear(folder, &published))
 }
 
+/// Does something with what all running containers have in the firewall, while none of it changes: to put it all there
+/// again. What dead supervisors have left is withdrawn before.
+///
+/// # Errors
+/// Those of [`withdraw_dead`].
+pub fn with_presences<T>(folder: &Path, act: impl FnOnce(&[Presence]) -> T) -> io::Result<T> {
+    withdraw_dead(folder)?;
+    let _lock = Lock::if_there(folder)?;
+    let presences: Vec<Presence> = published_ports(folder)?.into_iter().map(|one| one.presence).collect();
+    Ok(act(&presences))
+}
+
 /// Whoever has that port by what the files say, dead or alive. Only under the lock it is sure to be whole.
 pub(crate) fn having(folder: &Path, protocol: Protocol, port: u16) -> io::Result<Vec<Published>> {
     let mut found = Vec::new();

@@ -12,23 +12,21 @@
 //! nobody else's before we have waited for it.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-use bulkhead_isolation::namespaces::net::NetNamespace;
 use bulkhead_isolation::{Error, Result, Step};
 use bulkhead_network::endpoint::{self, Uplink};
 use bulkhead_network::firewall::{self, Presence, Protocol, Sender};
 use bulkhead_sys::fail;
-use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::fs::fstat;
 
 use super::kernel;
 use super::leading::{Leading, Targets, covers_loopback4, covers_loopback6, lead};
 use super::ports::{self, Lease};
 use super::proxy::Proxy;
 use super::published::{self, Lock, Published};
-use super::{Membership, STEP};
-use crate::life::Life;
+use super::{Membership, Publish, STEP};
 use crate::protocol::Start;
 use crate::status::ProcessId;
 
@@ -47,7 +45,7 @@ pub(crate) struct Wiring {
     /// What `STATE/published/ID` says, if there is one of ours.
     said: Option<Published>,
     /// Its network namespace: device and inode.
-    namespace: (u64, u64),
+    pub(super) namespace: (u64, u64),
     /// What the kernel cannot lead to it.
     pub(crate) proxy: Proxy,
 }
@@ -55,15 +53,24 @@ pub(crate) struct Wiring {
 impl Wiring {
     /// Takes the host's ports, before anything of the container exists.
     pub(crate) fn prepare(start: &mut Start) -> Result<Wiring> {
-        let file = Path::new(&start.published);
-        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-        let leases = ports::take(&std::mem::take(&mut start.publish), &folder)?;
+        let folder = Path::new(&start.published).parent().map(Path::to_owned).unwrap_or_default();
+        let who = (start.identity.id.as_str(), start.identity.name.as_str(), start.folder.as_str());
+        Wiring::new(who, folder, std::mem::take(&mut start.networks), &std::mem::take(&mut start.publish))
+    }
+
+    pub(super) fn new(
+        (id, name, container): (&str, &str, &str),
+        folder: PathBuf,
+        memberships: Vec<Membership>,
+        publish: &[Publish],
+    ) -> Result<Wiring> {
+        let leases = ports::take(publish, &folder)?;
         Ok(Wiring {
-            id: start.identity.id.clone(),
-            name: start.identity.name.clone(),
-            container: start.folder.clone(),
+            id: id.to_owned(),
+            name: name.to_owned(),
+            container: container.to_owned(),
             folder,
-            memberships: std::mem::take(&mut start.networks),
+            memberships,
             leases,
             said: None,
             namespace: (0, 0),
@@ -84,7 +91,8 @@ impl Wiring {
         self.settle()
     }
 
-    fn connect(&mut self, namespace: BorrowedFd<'_>, membership: Membership) -> Result<()> {
+    /// It is on one more network, or on none more.
+    pub(super) fn join(&mut self, namespace: BorrowedFd<'_>, membership: Membership) -> Result<()> {
         endpoint::attach(namespace, &membership.endpoint).map_err(failed)?;
         fail::point("connect: attached");
         self.memberships.push(membership);
@@ -98,7 +106,8 @@ impl Wiring {
         settled
     }
 
-    fn disconnect(&mut self, at: usize) -> Result<()> {
+    /// It is no longer on that network.
+    pub(super) fn leave(&mut self, _namespace: BorrowedFd<'_>, at: usize) -> Result<()> {
         let Some(membership) = self.memberships.get(at) else { return Ok(()) };
         kernel::detach(&membership.endpoint).map_err(failed)?;
         fail::point("disconnect: detached");
@@ -276,50 +285,7 @@ impl Drop for Wiring {
     }
 }
 
-impl Life {
-    /// The running container is on one more network.
-    pub(crate) fn connect(&mut self, membership: Membership) -> Result<()> {
-        if self.wiring.memberships.iter().any(|one| one.id == membership.id) {
-            let (name, network) = (&self.identity.name, &membership.name);
-            return Err(Error::new(
-                STEP,
-                format!("endpoint with name {name} already exists in network {network}"),
-            ));
-        }
-        let namespace = self.network_namespace()?;
-        self.wiring.connect(namespace.as_fd(), membership)
-    }
-
-    /// It is no longer on that network.
-    pub(crate) fn disconnect(&mut self, id: &str) -> Result<()> {
-        let Some(at) = self.wiring.memberships.iter().position(|one| one.id == id) else {
-            let name = &self.identity.name;
-            return Err(Error::new(STEP, format!("container {name} is not connected to network {id}")));
-        };
-        self.network_namespace()?;
-        self.wiring.disconnect(at)
-    }
-
-    /// The container's network namespace, for as long as something is done in it.
-    fn network_namespace(&self) -> Result<OwnedFd> {
-        if self.namespaces.net != NetNamespace::New {
-            let why = "container sharing network namespace with another container or host cannot be connected to any \
-                       other network";
-            return Err(Error::new(STEP, why));
-        }
-        let path = format!("/proc/{}/ns/net", self.born.first.pid);
-        let namespace = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .step(STEP, || "open the container's network namespace")?;
-        if identity_of(namespace.as_fd())? != self.wiring.namespace {
-            let why = "cannot change the container's networks: its first program has left its network namespace for \
-                       another one";
-            return Err(Error::new(STEP, why));
-        }
-        Ok(namespace)
-    }
-}
-
-fn identity_of(namespace: BorrowedFd<'_>) -> Result<(u64, u64)> {
+pub(super) fn identity_of(namespace: BorrowedFd<'_>) -> Result<(u64, u64)> {
     let stat = fstat(namespace).step(STEP, || "look at the container's network namespace")?;
     Ok((stat.st_dev, stat.st_ino))
 }

@@ -93,6 +93,12 @@ impl Proxy {
         Ok(())
     }
 
+    /// No more connections than that.
+    #[cfg(test)]
+    pub(crate) fn allow(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// Serves nobody any more; what there is ends at once.
     pub(crate) fn close(&mut self) {
         *self = Proxy::default();
@@ -173,7 +179,11 @@ impl Proxy {
         if self.paused.is_none() && self.relays.is_empty() {
             return;
         }
-        let now = Instant::now();
+        self.forget(Instant::now());
+    }
+
+    /// Forgets what is over at `now`.
+    pub(crate) fn forget(&mut self, now: Instant) {
         self.paused = self.paused.filter(|until| *until > now);
         for relay in &mut self.relays {
             relay.forget_idle(now);
