@@ -24,7 +24,10 @@ fn what_a_network_is_made_with_is_shown_and_holds() {
         ],
     );
     let show = |format: &str| host.bulkhead(["network", "inspect", "-f", format, "shop"]).stdout();
-    assert_eq!(show("{{.Driver}} {{.Scope}} {{.EnableIPv6}} {{.Internal}} {{.Attachable}}"), "bridge local true false true");
+    assert_eq!(
+        show("{{.Driver}} {{.Scope}} {{.EnableIPv6}} {{.Internal}} {{.Attachable}}"),
+        "bridge local true false true"
+    );
     assert_eq!(
         show("{{json (index .IPAM.Config 0)}}"),
         r#"{"AuxiliaryAddresses":{"printer":"10.9.0.128"},"Gateway":"10.9.0.254","IPRange":"10.9.0.128/29","Subnet":"10.9.0.0/24"}"#
@@ -35,16 +38,26 @@ fn what_a_network_is_made_with_is_shown_and_holds() {
     assert_eq!(address(&host, "one", "shop"), "10.9.0.129");
     assert_eq!(address6(&host, "one", "shop"), "fd00:9::2");
     let link = host.bulkhead(["exec", "one", "ip", "addr", "show", "eth0"]).stdout();
-    assert!(link.contains("mtu 1400") && link.contains("10.9.0.129/24") && link.contains("fd00:9::2/64"), "{link}");
+    assert!(
+        link.contains("mtu 1400") && link.contains("10.9.0.129/24") && link.contains("fd00:9::2/64"),
+        "{link}"
+    );
     let route = host.bulkhead(["exec", "one", "ip", "route"]).stdout();
     assert!(route.contains("default via 10.9.0.254"), "{route}");
     host.sh("ip -o addr show shop0 | grep -c 'inet 10.9.0.254/24\\|inet6 fd00:9::1/64'").prints("2");
-    assert_eq!(show("{{range .Containers}}{{.Name}} {{.IPv4Address}} {{.IPv6Address}}{{end}}"), "one 10.9.0.129/24 fd00:9::2/64");
+    assert_eq!(
+        show("{{range .Containers}}{{.Name}} {{.IPv4Address}} {{.IPv6Address}}{{end}}"),
+        "one 10.9.0.129/24 fd00:9::2/64"
+    );
     // Addresses of one's own choice, outside of the range too.
-    let flags = ["--network", "shop", "--ip", "10.9.0.7", "--ip6", "fd00:9::7", "--mac-address", "02:00:00:00:00:07"];
+    let flags =
+        ["--network", "shop", "--ip", "10.9.0.7", "--ip6", "fd00:9::7", "--mac-address", "02:00:00:00:00:07"];
     host.run_detached(["--name", "own"].into_iter().chain(flags).chain(["busybox", "sleep", "1000"]));
     let link = host.bulkhead(["exec", "own", "ip", "addr", "show", "eth0"]).stdout();
-    assert!(link.contains("02:00:00:00:00:07") && link.contains("10.9.0.7/24") && link.contains("fd00:9::7/64"), "{link}");
+    assert!(
+        link.contains("02:00:00:00:00:07") && link.contains("10.9.0.7/24") && link.contains("fd00:9::7/64"),
+        "{link}"
+    );
     host.bulkhead(["exec", "own", "ping", "-c1", "-W3", "10.9.0.129"]).run().succeeds();
     host.bulkhead(["exec", "own", "ping6", "-c1", "-W3", "fd00:9::2"]).run().succeeds();
     let taken = ["run", "--rm"].into_iter().chain(flags).chain(["busybox", "true"]);
@@ -97,7 +110,10 @@ fn removal_and_prune() {
     let bridge = host.sh("bulkhead network inspect -f '{{slice .Id 0 12}}' used").stdout();
     host.sh(&format!("ip link show bh-{bridge} | grep -c UP")).prints("1");
     host.bulkhead(["network", "rm", "used"]).prints("used");
-    host.sh(&format!("ip link show bh-{bridge} 2>/dev/null | wc -l; nft list ruleset | grep -c {bridge} || true")).prints("0\n0");
+    host.sh(&format!(
+        "ip link show bh-{bridge} 2>/dev/null | wc -l; nft list ruleset | grep -c {bridge} || true"
+    ))
+    .prints("0\n0");
     // Its subnet is free again.
     network(&host, "next", &["--subnet", "172.18.0.0/16"]);
     host.finish();
@@ -106,7 +122,8 @@ fn removal_and_prune() {
 #[test]
 fn what_cannot_be_made_is_refused_and_leaves_nothing() {
     let host = Host::new("net-bad").with_busybox();
-    host.sh("ip link add test-r type dummy; ip addr add 10.77.0.1/16 dev test-r; ip link set test-r up").prints("");
+    host.sh("ip link add test-r type dummy; ip addr add 10.77.0.1/16 dev test-r; ip link set test-r up")
+        .prints("");
     network(&host, "first", &["--subnet", "10.9.0.0/24"]);
     for (flags, words) in [
         (vec!["first"], "network with name first already exists"),
@@ -137,7 +154,10 @@ fn what_cannot_be_made_is_refused_and_leaves_nothing() {
         let words_of = ["network", "create"].into_iter().chain(flags.clone());
         host.bulkhead(words_of).fails(1, words);
     }
-    host.bulkhead(["network", "ls", "-q", "-f", "type=custom"]).stdout().lines().for_each(|line| assert_eq!(line.len(), 12));
+    host.bulkhead(["network", "ls", "-q", "-f", "type=custom"])
+        .stdout()
+        .lines()
+        .for_each(|line| assert_eq!(line.len(), 12));
     assert_eq!(host.bulkhead(["network", "ls", "-q", "-f", "type=custom"]).stdout().lines().count(), 1);
     // Chosen by itself, a subnet is none that the host has a route to.
     host.sh("ip route add 172.18.0.0/15 dev test-r").prints("");
@@ -155,7 +175,9 @@ fn what_cannot_be_made_is_refused_and_leaves_nothing() {
     run(&["--network", "first", "--network", "host"]).ends_with(125).says("conflicting options");
     run(&["--network", "first", "--network", "first"]).ends_with(125).says("multiple times");
     run(&["--network", "first", "--mac-address", "nonsense"]).ends_with(125).says("MAC address");
-    run(&["--network", "name=first,ip=10.9.0.9", "--ip", "10.9.0.10"]).ends_with(125).says("cannot specify both");
+    run(&["--network", "name=first,ip=10.9.0.9", "--ip", "10.9.0.10"])
+        .ends_with(125)
+        .says("cannot specify both");
     run(&["--link-local-ip", "169.254.1.1"]).ends_with(125).says("link-local");
     host.finish();
 }
@@ -170,7 +192,17 @@ fn what_happens_is_told() {
     host.bulkhead(["rm", "-f", "web"]).prints("web");
     host.bulkhead(["network", "rm", "shop"]).prints("shop");
     let events = host
-        .bulkhead(["events", "--since", "1h", "--until", "0s", "--filter", "type=network", "--format", "{{.Action}} {{.Actor.Attributes.name}}"])
+        .bulkhead([
+            "events",
+            "--since",
+            "1h",
+            "--until",
+            "0s",
+            "--filter",
+            "type=network",
+            "--format",
+            "{{.Action}} {{.Actor.Attributes.name}}",
+        ])
         .stdout();
     assert_eq!(
         events,

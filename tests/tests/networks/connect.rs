@@ -31,12 +31,22 @@ fn a_running_container_comes_and_goes() {
     host.bulkhead(["network", "connect", "--ip", "172.18.0.77", "red", "web"]).prints("");
     host.bulkhead(["exec", "web", "ip", "addr", "show", "eth0"]).run().succeeds().shows("172.18.0.77");
     host.bulkhead(["network", "disconnect", "blue", "web"]).prints("");
-    assert!(ask_from(&host, "client", &format!("{four}:80")).contains("time") || ask_from(&host, "client", &format!("{four}:80")).contains("No route"));
+    assert!(
+        ask_from(&host, "client", &format!("{four}:80")).contains("time")
+            || ask_from(&host, "client", &format!("{four}:80")).contains("No route")
+    );
     host.bulkhead(["exec", "client", "nslookup", "shop", "127.0.0.11"]).run().ends_with(1);
     host.bulkhead(["exec", "web", "grep", "-c", &four, "/etc/hosts"]).run().ends_with(1);
     // It is as it was after a restart.
     host.bulkhead(["restart", "-t", "0", "web"]).prints("web");
-    assert_eq!(inside(&host, "web", "ls /sys/class/net 2>/dev/null; ip -o link | cut -d: -f2 | cut -d@ -f1 | tr -d ' \\n'"), "loeth0");
+    assert_eq!(
+        inside(
+            &host,
+            "web",
+            "ls /sys/class/net 2>/dev/null; ip -o link | cut -d: -f2 | cut -d@ -f1 | tr -d ' \\n'"
+        ),
+        "loeth0"
+    );
     host.finish();
 }
 
@@ -48,8 +58,14 @@ fn from_the_default_network_to_one_with_names() {
     serve(&host, "db", &["--network", "shop"]);
     host.bulkhead(["network", "connect", "shop", "old"]).prints("");
     host.bulkhead(["exec", "old", "cat", "/etc/resolv.conf"]).run().succeeds().shows("nameserver 127.0.0.11");
-    host.bulkhead(["exec", "old", "nslookup", "db", "127.0.0.11"]).run().succeeds().shows(&address(&host, "db", "shop"));
-    host.bulkhead(["exec", "db", "nslookup", "old", "127.0.0.11"]).run().succeeds().shows(&address(&host, "old", "shop"));
+    host.bulkhead(["exec", "old", "nslookup", "db", "127.0.0.11"])
+        .run()
+        .succeeds()
+        .shows(&address(&host, "db", "shop"));
+    host.bulkhead(["exec", "db", "nslookup", "old", "127.0.0.11"])
+        .run()
+        .succeeds()
+        .shows(&address(&host, "old", "shop"));
     host.finish();
 }
 
@@ -58,7 +74,9 @@ fn one_that_does_not_run_has_it_when_it_starts() {
     let host = Host::new("connect-stopped").with_busybox();
     network(&host, "red", &[]);
     network(&host, "blue", &[]);
-    host.bulkhead(["create", "--name", "web", "--network", "red", "busybox", "sleep", "1000"]).run().succeeds();
+    host.bulkhead(["create", "--name", "web", "--network", "red", "busybox", "sleep", "1000"])
+        .run()
+        .succeeds();
     host.bulkhead(["network", "connect", "--gw-priority", "5", "blue", "web"]).prints("");
     host.bulkhead(["start", "web"]).prints("web");
     let route = host.bulkhead(["exec", "web", "ip", "route"]).stdout();

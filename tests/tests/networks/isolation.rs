@@ -15,18 +15,27 @@ fn networks_do_not_reach_each_other_by_any_address() {
     serve(&host, "by-default", &[]);
     serve(&host, "neighbour", &["--network", "red"]);
     let (blue4, blue6) = (address(&host, "in-blue", "blue"), address6(&host, "in-blue", "blue"));
-    let gateway = |name: &str, at: &str| host.inspect(name, &format!("{{{{range .NetworkSettings.Networks}}}}{{{{.{at}}}}}{{{{end}}}}"));
+    let gateway = |name: &str, at: &str| {
+        host.inspect(name, &format!("{{{{range .NetworkSettings.Networks}}}}{{{{.{at}}}}}{{{{end}}}}"))
+    };
     let red4 = address(&host, "in-red", "red");
     // Within one they do.
     assert!(ask_from(&host, "neighbour", &format!("{red4}:80")).starts_with("in-red to "));
-    let targets = [format!("{blue4}:80"), format!("[{blue6}]:80"), format!("{}:80", address(&host, "by-default", "bridge"))];
+    let targets = [
+        format!("{blue4}:80"),
+        format!("[{blue6}]:80"),
+        format!("{}:80", address(&host, "by-default", "bridge")),
+    ];
     for target in &targets {
         let answer = ask_from(&host, "in-red", target);
         assert!(answer.contains("time"), "{target}: {answer}");
     }
     // Nor another network's gateway, behind which are the host's services; its own it does.
-    host.sh("mkdir -p /tmp/www; echo the host > /tmp/www/index.html; busybox httpd -p [::]:99 -h /tmp/www").prints("");
-    let fetch = |at: &str| inside(&host, "in-red", &format!("curl -sS -g --max-time 2 http://{at}:99/index.html 2>&1 || true"));
+    host.sh("mkdir -p /tmp/www; echo the host > /tmp/www/index.html; busybox httpd -p [::]:99 -h /tmp/www")
+        .prints("");
+    let fetch = |at: &str| {
+        inside(&host, "in-red", &format!("curl -sS -g --max-time 2 http://{at}:99/index.html 2>&1 || true"))
+    };
     assert_eq!(fetch(&gateway("in-red", "Gateway")), "the host");
     assert_eq!(fetch(&format!("[{}]", gateway("in-red", "IPv6Gateway"))), "the host");
     assert!(fetch(&gateway("in-blue", "Gateway")).contains("time"));
@@ -46,7 +55,10 @@ fn the_host_s_loopback_is_the_host_s() {
     let host = Host::new("isolated-loopback").with_busybox();
     // With a port published for loopback, packets to 127.0.0.1 may come from the bridge.
     serve(&host, "web", &["-p", "127.0.0.1:8080:80"]);
-    host.sh("mkdir -p /tmp/www; echo secret > /tmp/www/index.html; busybox httpd -p 127.0.0.1:99 -h /tmp/www").prints("");
+    host.sh(
+        "mkdir -p /tmp/www; echo secret > /tmp/www/index.html; busybox httpd -p 127.0.0.1:99 -h /tmp/www",
+    )
+    .prints("");
     let gateway = host.inspect("web", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}");
     // A packet for 127.0.0.1 with the bridge's MAC address, made by hand.
     let script = r#"python3 - <<'END'
@@ -88,7 +100,8 @@ END"#
 fn an_internal_network_has_no_way_out_and_none_in() {
     let host = Host::new("isolated-internal").with_busybox();
     let outside = Outside::of(&host);
-    outside.sh("mkdir -p /tmp/there; echo outside > /tmp/there/index.html; busybox httpd -p 81 -h /tmp/there");
+    outside
+        .sh("mkdir -p /tmp/there; echo outside > /tmp/there/index.html; busybox httpd -p 81 -h /tmp/there");
     network(&host, "inner", &["--internal", "--ipv6"]);
     serve(&host, "one", &["--network", "inner"]);
     serve(&host, "two", &["--network", "inner"]);
@@ -96,7 +109,10 @@ fn an_internal_network_has_no_way_out_and_none_in() {
     let two = address(&host, "two", "inner");
     assert!(ask_from(&host, "one", &format!("{two}:80")).starts_with("two to "));
     let fetch = format!("curl -sS --max-time 2 http://{THERE}:81/index.html 2>&1 || true");
-    assert!(inside(&host, "one", &fetch).contains("Could") || inside(&host, "one", &fetch).contains("unreachable"));
+    assert!(
+        inside(&host, "one", &fetch).contains("Could")
+            || inside(&host, "one", &fetch).contains("unreachable")
+    );
     // Not even with a route of its own making: outward, to the host's other addresses, to a published port.
     let gateway = host.sh("bulkhead network inspect -f '{{(index .IPAM.Config 0).Gateway}}' inner").stdout();
     inside(&host, "one", &format!("ip route add default via {gateway}"));
@@ -121,7 +137,10 @@ fn containers_that_are_not_to_talk_do_not() {
     serve(&host, "one", &["--network", "quiet", "-p", "8080:80"]);
     serve(&host, "two", &["--network", "quiet"]);
     let one = address(&host, "one", "quiet");
-    assert!(ask_from(&host, "two", &format!("{one}:80")).contains("time") || ask_from(&host, "two", &format!("{one}:80")).contains("No route"));
+    assert!(
+        ask_from(&host, "two", &format!("{one}:80")).contains("time")
+            || ask_from(&host, "two", &format!("{one}:80")).contains("No route")
+    );
     // Nor by way of the host, which would route it.
     let gateway = host.inspect("two", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}");
     inside(&host, "two", &format!("ip route add {one} via {gateway}"));
@@ -171,7 +190,8 @@ while True:
     print(server.recvfrom(100)[1][0], flush=True)";
     host.sh("cat > /tmp/listen.py").stdin(listen).prints("");
     host.sh(&format!("nsenter -t {pid} -n python3 /tmp/listen.py > /tmp/heard 2>&1 & echo $! > /tmp/listener; until [ -s /tmp/heard ]; do sleep 0.01; done")).prints("");
-    let forge = |kind: &str| inside(&host, "attacker", &format!("python3 /tmp/forge.py {kind} {victim} {third}"));
+    let forge =
+        |kind: &str| inside(&host, "attacker", &format!("python3 /tmp/forge.py {kind} {victim} {third}"));
     let heard = || host.sh("tail -n +2 /tmp/heard").stdout();
     let attacker = address(&host, "attacker", "shop");
     // Whatever else comes, comes before the honest one.
@@ -220,7 +240,9 @@ fn others_rules_are_left_alone_and_the_user_s_chain_is_theirs() {
     assert!(outside.ask(&format!("{HERE}:8081")).starts_with("more to "));
     host.sh("nft flush chain inet bulkhead bulkhead-user").prints("");
     assert!(outside.ask(&format!("{HERE}:8080")).starts_with("web to "));
-    let counters = |text: &str| text.split(' ').filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" ");
+    let counters = |text: &str| {
+        text.split(' ').filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" ")
+    };
     let after = host.sh("nft list table inet mine; nft list table ip bulkhead-not").stdout();
     assert_eq!(counters(&after), counters(&before));
     outside.end();

@@ -9,7 +9,11 @@ use super::{inside, network};
 fn a_container_is_a_machine_of_the_host_s_network() {
     let host = Host::new("macvlan").with_busybox();
     let outside = Outside::of(&host);
-    network(&host, "lan", &["-d", "macvlan", "--subnet", "192.0.2.0/24", "--gateway", THERE, "-o", "parent=test-a"]);
+    network(
+        &host,
+        "lan",
+        &["-d", "macvlan", "--subnet", "192.0.2.0/24", "--gateway", THERE, "-o", "parent=test-a"],
+    );
     let run = |name: &str, ip: &str| {
         host.run_detached(["--name", name, "--network", "lan", "--ip", ip, "busybox", "sleep", "1000"]);
     };

@@ -57,7 +57,8 @@ pub(crate) fn inside(host: &Host, name: &str, script: &str) -> String {
 /// An address of a container on a network.
 #[track_caller]
 pub(crate) fn address(host: &Host, name: &str, network: &str) -> String {
-    let address = host.inspect(name, &format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}"));
+    let address =
+        host.inspect(name, &format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}"));
     assert!(!address.is_empty(), "{name} has an address on {network}");
     address
 }

@@ -26,7 +26,16 @@ fn containers_of_a_network_find_each_other() {
     network(&host, "shop", &["--ipv6"]);
     let sleep = ["debian-apache", "sleep", "1000"];
     let run = |flags: &[&str]| host.run_detached(flags.iter().copied().chain(sleep));
-    let id = run(&["--name", "db", "--hostname", "database", "--network", "shop", "--network-alias", "store.local"]);
+    let id = run(&[
+        "--name",
+        "db",
+        "--hostname",
+        "database",
+        "--network",
+        "shop",
+        "--network-alias",
+        "store.local",
+    ]);
     run(&["--name", "app", "--network", "shop"]);
     run(&["--name", "stranger"]);
     let (four, six) = (address(&host, "db", "shop"), address6(&host, "db", "shop"));
@@ -75,7 +84,17 @@ fn an_alias_of_several_goes_round() {
     network(&host, "shop", &[]);
     let mut all = Vec::new();
     for name in ["w1", "w2", "w3"] {
-        host.run_detached(["--name", name, "--network", "shop", "--network-alias", "web", "debian-apache", "sleep", "1000"]);
+        host.run_detached([
+            "--name",
+            name,
+            "--network",
+            "shop",
+            "--network-alias",
+            "web",
+            "debian-apache",
+            "sleep",
+            "1000",
+        ]);
         all.push(address(&host, name, "shop"));
     }
     let mut firsts = std::collections::BTreeSet::new();
@@ -136,7 +155,17 @@ fn other_names_are_asked_of_the_host_s_resolvers() {
     host.run_detached(["--name", "stub", "--network", "shop", "debian-apache", "sleep", "1000"]);
     assert_eq!(dig(&host, "stub", "known.example", "A", false), "203.0.113.7");
     // And one of the container's own choice is asked from where the container is.
-    host.run_detached(["--name", "own", "--network", "shop", "--dns", "127.0.0.53", "debian-apache", "sleep", "1000"]);
+    host.run_detached([
+        "--name",
+        "own",
+        "--network",
+        "shop",
+        "--dns",
+        "127.0.0.53",
+        "debian-apache",
+        "sleep",
+        "1000",
+    ]);
     assert_eq!(look_up(&host, "own", "known.example"), "");
     assert_eq!(dig(&host, "own", "stub", "A", false), address(&host, "stub", "shop"));
     host.sh("kill $(cat /tmp/resolver.pid)").prints("");
@@ -192,7 +221,8 @@ END"#;
 fn links_are_names_for_one_container_alone() {
     let host = Host::new("names-links").with(Image::Apache);
     network(&host, "shop", &[]);
-    let run = |flags: &[&str]| host.run_detached(flags.iter().copied().chain(["debian-apache", "sleep", "1000"]));
+    let run =
+        |flags: &[&str]| host.run_detached(flags.iter().copied().chain(["debian-apache", "sleep", "1000"]));
     run(&["--name", "db", "--network", "shop"]);
     run(&["--name", "app", "--network", "shop", "--link", "db:store"]);
     run(&["--name", "other", "--network", "shop"]);
@@ -216,10 +246,23 @@ fn lines_of_one_s_own_and_the_host_s_gateway() {
     let host = Host::new("names-hosts").with_busybox();
     network(&host, "shop", &["--ipv6"]);
     let gateway = host.sh("bulkhead network inspect -f '{{(index .IPAM.Config 0).Gateway}}' shop").stdout();
-    let flags = ["run", "--rm", "--name", "app", "--network", "shop", "--add-host=up:host-gateway", "--add-host=db:192.0.2.9"];
+    let flags = [
+        "run",
+        "--rm",
+        "--name",
+        "app",
+        "--network",
+        "shop",
+        "--add-host=up:host-gateway",
+        "--add-host=db:192.0.2.9",
+    ];
     let hosts = host.bulkhead(flags.into_iter().chain(["busybox", "cat", "/etc/hosts"])).stdout();
     assert!(hosts.contains(&format!("{gateway}\tup\n192.0.2.9\tdb\n")), "{hosts}");
     // Both of its own addresses.
-    assert_eq!(hosts.lines().filter(|line| line.ends_with(char::is_alphanumeric) && line.contains("\t")).count(), 10, "{hosts}");
+    assert_eq!(
+        hosts.lines().filter(|line| line.ends_with(char::is_alphanumeric) && line.contains("\t")).count(),
+        10,
+        "{hosts}"
+    );
     host.finish();
 }

@@ -77,7 +77,8 @@ while True:
     data, sender = server.recvfrom(100); server.sendto(b'%s from %s' % (data, sender[0].encode()), sender)";
     host.run_detached(["--name", "dns", "-p", "5353:53/udp", "busybox", "sleep", "1000"]);
     let pid = host.inspect("dns", "{{.State.Pid}}");
-    host.sh(&format!("nsenter -t {pid} -n python3 -c \"{echo}\" >/dev/null 2>&1 & echo $! > /tmp/echo")).prints("");
+    host.sh(&format!("nsenter -t {pid} -n python3 -c \"{echo}\" >/dev/null 2>&1 & echo $! > /tmp/echo"))
+        .prints("");
     let send = |family: &str, to: &str| {
         format!(
             "python3 -c \"
@@ -87,7 +88,8 @@ client.connect(('{to}', 5353)); client.send(b'hello'); print(client.recv(100).de
         )
     };
     wait::until("the UDP server answers", || {
-        host.sh(&format!("{} 2>/dev/null || true", send("AF_INET", HERE))).stdout() == format!("hello from {HERE}")
+        host.sh(&format!("{} 2>/dev/null || true", send("AF_INET", HERE))).stdout()
+            == format!("hello from {HERE}")
     });
     assert_eq!(outside.sh(&send("AF_INET", HERE)), format!("hello from {THERE}"));
     assert!(host.sh(&send("AF_INET", "127.0.0.1")).stdout().starts_with("hello from "));
@@ -136,8 +138,9 @@ fn ranges_and_ports_of_the_kernel_s_choice() {
     // The next free one of a range.
     serve(&host, "next", &["-p", "7000-7003:90"]);
     host.bulkhead(["port", "next", "90"]).prints("0.0.0.0:7001\n[::]:7001");
-    host.bulkhead(["ps", "--filter", "name=range", "--format", "{{.Ports}}"])
-        .prints("0.0.0.0:9000-9002->80-82/tcp, 0.0.0.0:7000->90/tcp, [::]:9000-9002->80-82/tcp, [::]:7000->90/tcp");
+    host.bulkhead(["ps", "--filter", "name=range", "--format", "{{.Ports}}"]).prints(
+        "0.0.0.0:9000-9002->80-82/tcp, 0.0.0.0:7000->90/tcp, [::]:9000-9002->80-82/tcp, [::]:7000->90/tcp",
+    );
     // All that are exposed, each somewhere; the same number for both families.
     serve(&host, "all", &["--expose", "80", "--expose", "53/udp", "-P"]);
     let ports = host.bulkhead(["port", "all", "80"]).stdout();
@@ -168,7 +171,9 @@ fn where_nothing_can_be_published_it_is_said() {
     run(&["--network=host", "-p", "80:80"]).succeeds().says("Published ports are discarded");
     run(&["--network=none", "-p", "80:80"]).succeeds().quietly();
     serve(&host, "web", &[]);
-    run(&["--network=container:web", "-p", "80:80"]).ends_with(125).says("conflicting options: port publishing");
+    run(&["--network=container:web", "-p", "80:80"])
+        .ends_with(125)
+        .says("conflicting options: port publishing");
     network(&host, "inner", &["--internal"]);
     run(&["--network=inner", "-p", "80:80"]).succeeds().says("Published ports are discarded");
     for bad in ["0:80", "80:x", "1.2.3:80:80", "80:80/what", "70000:80"] {

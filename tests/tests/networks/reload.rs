@@ -16,7 +16,8 @@ fn everything_comes_back() {
     serve(&host, "far", &["--network", "blue"]);
     let rules = || host.sh("nft list ruleset").stdout();
     let sorted = |text: &str| {
-        let mut words: Vec<_> = text.split([' ', '\n', '\t', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let mut words: Vec<_> =
+            text.split([' ', '\n', '\t', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
         words.sort();
         words
     };

@@ -1,7 +1,7 @@
 //! `network reload`: everything that the networks of running containers have on the host is made right again, after
 //! somebody flushed the firewall or removed a link.
 
-use bulkhead_network::bridge;
+use bulkhead_network::bridge::{self, Bridge};
 use bulkhead_network::firewall::{self, Presence};
 
 use crate::Engine;
@@ -25,18 +25,34 @@ impl Engine {
     /// What the kernel refused.
     pub fn reload_networks(&mut self) -> Result<Reloaded> {
         self.repair()?;
-        let mut bridges: Vec<bridge::Bridge> = Vec::new();
+        let (bridges, presences) = self.all_in_the_firewall()?;
+        for bridge in &bridges {
+            let _ = bridge::ensure(bridge)?;
+        }
+        self.restore_firewall(None)?;
+        Ok(Reloaded { containers: presences.len(), bridges: bridges.len() })
+    }
+
+    /// Puts back into the firewall what running containers have in it, and `also` this bridge.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub(crate) fn restore_firewall(&self, also: Option<&Bridge>) -> Result<()> {
+        let (bridges, presences) = self.all_in_the_firewall()?;
+        let all: Vec<&Bridge> = bridges.iter().chain(also.filter(|also| !bridges.contains(also))).collect();
+        Ok(firewall::restore(&all, &presences)?)
+    }
+
+    /// The bridges of running containers, and what each of these has in the firewall.
+    fn all_in_the_firewall(&self) -> Result<(Vec<Bridge>, Vec<Presence>)> {
+        let mut bridges: Vec<Bridge> = Vec::new();
         let mut presences: Vec<Presence> = Vec::new();
         for container in containers::all(self.store.read())? {
             if self.condition(&container)?.running().is_none() {
                 continue;
             }
             let places = self.places(&container.id)?;
-            let mut presence = match self.published(&container.id)? {
-                // All that it has in the firewall is said there.
-                Some(published) => published.presence,
-                None => Presence::default(),
-            };
+            let mut presence = self.published(&container.id)?.map(|one| one.presence).unwrap_or_default();
             for (endpoint, network) in &places {
                 let Some(bridge) = network.bridge() else { continue };
                 for sender in link_of(endpoint, network, &places)?.senders() {
@@ -50,11 +66,6 @@ impl Engine {
             }
             presences.push(presence);
         }
-        for bridge in &bridges {
-            let _ = bridge::ensure(bridge)?;
-        }
-        let all: Vec<&bridge::Bridge> = bridges.iter().collect();
-        firewall::restore(&all, &presences)?;
-        Ok(Reloaded { containers: presences.len(), bridges: bridges.len() })
+        Ok((bridges, presences))
     }
 }
