@@ -135,6 +135,7 @@ impl Life {
             log,
             sessions: Sessions::default(),
         };
+        life.tell_of_networks("connect");
         life.tell("start", []);
         Ok((life, warnings))
     }

@@ -122,7 +122,7 @@ fn removal_and_prune() {
 #[test]
 fn what_cannot_be_made_is_refused_and_leaves_nothing() {
     let host = Host::new("net-bad").with_busybox();
-    host.sh("ip link add test-r type dummy; ip addr add 10.77.0.1/16 dev test-r; ip link set test-r up")
+    host.sh("ip link add test-r type veth peer name test-s; ip addr add 10.77.0.1/16 dev test-r; ip link set test-r up")
         .prints("");
     network(&host, "first", &["--subnet", "10.9.0.0/24"]);
     for (flags, words) in [

@@ -64,9 +64,9 @@ fn the_host_s_loopback_is_the_host_s() {
     let script = r#"python3 - <<'END'
 import socket, struct, subprocess, time
 gateway = GATEWAY
-subprocess.run(["ping", "-c1", "-W1", gateway], stdout=subprocess.DEVNULL)
+subprocess.run(["busybox", "ping", "-c1", "-W1", gateway], stdout=subprocess.DEVNULL)
 mac = [l.split()[3] for l in open("/proc/net/arp") if l.startswith(gateway + " ")][0]
-own = open("/sys/class/net/eth0/address").read().strip()
+own = subprocess.run("ip -o link show eth0", shell=True, capture_output=True, text=True).stdout.split("link/ether ")[1].split()[0]
 address = subprocess.run("ip -4 -o addr show eth0", shell=True, capture_output=True, text=True).stdout.split()[3].split("/")[0]
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)); raw.bind(("eth0", 0)); raw.settimeout(2)
 def sum16(data):
@@ -147,6 +147,8 @@ fn containers_that_are_not_to_talk_do_not() {
     assert!(ask_from(&host, "two", &format!("{one}:80")).contains("time"));
     // The host reaches both.
     assert!(ask(&host, &format!("{one}:80")).starts_with("one to "));
+    inside(&host, "one", &format!("ip route add {} via {gateway}", address(&host, "two", "quiet")));
+    assert!(ask_from(&host, "two", &format!("{one}:80")).contains("time"), "both ways");
     host.sh("nft delete table inet bulkhead").prints("");
     assert!(ask_from(&host, "two", &format!("{one}:80")).starts_with("one to "), "the attack is a real one");
     host.finish();
@@ -156,7 +158,7 @@ fn containers_that_are_not_to_talk_do_not() {
 const FORGE: &str = r#"
 import socket, struct, subprocess, sys
 kind, victim, other = sys.argv[1:4]
-own = bytes.fromhex(open("/sys/class/net/eth0/address").read().strip().replace(":", ""))
+own = bytes.fromhex(subprocess.run("ip -o link show eth0", shell=True, capture_output=True, text=True).stdout.split("link/ether ")[1].split()[0].replace(":", ""))
 mine = socket.inet_aton(subprocess.run("ip -4 -o addr show eth0", shell=True, capture_output=True, text=True).stdout.split()[3].split("/")[0])
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0); raw.bind(("eth0", 0))
 everyone = b"\xff" * 6
@@ -202,10 +204,10 @@ while True:
     assert_eq!(heard(), attacker);
     // Nor does it answer for another.
     let knows = || inside(&host, "victim", &format!("ip neigh show {third}"));
-    inside(&host, "victim", &format!("ping -c1 -W2 {third} > /dev/null"));
+    inside(&host, "victim", &format!("busybox ping -c1 -W2 {third} > /dev/null"));
     let before = knows();
     forge("arp");
-    inside(&host, "victim", &format!("ping -c1 -W2 {attacker} > /dev/null"));
+    inside(&host, "victim", &format!("busybox ping -c1 -W2 {attacker} > /dev/null"));
     let mac = |text: &str| text.split_whitespace().nth(4).unwrap_or_default().to_owned();
     assert_eq!(mac(&knows()), mac(&before));
     // Without our table all of it works.
@@ -224,7 +226,7 @@ while True:
 fn others_rules_are_left_alone_and_the_user_s_chain_is_theirs() {
     let host = Host::new("isolated-others").with_busybox();
     let theirs = "nft add table inet mine; nft add chain inet mine f '{ type filter hook forward priority 5; }'
-        nft add rule inet mine f counter; nft add table ip bulkhead-not; nft list table inet mine; nft list table ip bulkhead-not";
+        nft add rule inet mine f accept; nft add table ip bulkhead-not; nft list table inet mine; nft list table ip bulkhead-not";
     let before = host.sh(theirs).stdout();
     network(&host, "shop", &[]);
     serve(&host, "web", &["--network", "shop", "-p", "8080:80"]);
@@ -244,7 +246,7 @@ fn others_rules_are_left_alone_and_the_user_s_chain_is_theirs() {
         text.split(' ').filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" ")
     };
     let after = host.sh("nft list table inet mine; nft list table ip bulkhead-not").stdout();
-    assert_eq!(counters(&after), counters(&before));
+    assert_eq!(after, before);
     outside.end();
     host.finish();
 }

@@ -19,8 +19,8 @@ fn a_container_is_a_machine_of_the_host_s_network() {
     };
     run("one", "192.0.2.10");
     run("two", "192.0.2.11");
-    assert!(outside.sh("ping -c1 -W3 192.0.2.10").contains("1 received"));
-    assert!(inside(&host, "one", "ping -c1 -W3 192.0.2.11").contains("1 received"));
+    assert!(outside.sh("busybox ping -c1 -W3 192.0.2.10").contains("1 packets received"));
+    assert!(inside(&host, "one", "busybox ping -c1 -W3 192.0.2.11").contains("1 packets received"));
     assert!(inside(&host, "one", "ip route").contains("default via 192.0.2.2"));
     // By names, too.
     host.bulkhead(["exec", "one", "nslookup", "two", "127.0.0.11"]).run().succeeds().shows("192.0.2.11");

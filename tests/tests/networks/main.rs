@@ -19,7 +19,7 @@ mod trio;
 use bulkhead_tests::Host;
 
 /// Serves `/cgi-bin/who` on port 80: who serves, and from which address the question came.
-pub(crate) const SERVE: &str = "mkdir -p /www/cgi-bin; printf '#!/bin/sh\\necho; echo $(hostname) to ${REMOTE_ADDR#::ffff:}\\n' > \
+pub(crate) const SERVE: &str = "mkdir -p /www/cgi-bin; printf '#!/bin/sh\\necho; echo $(hostname) to $REMOTE_ADDR | sed \"s/[][]//g; s/::ffff://\"\\n' > \
      /www/cgi-bin/who; chmod +x /www/cgi-bin/who; exec httpd -f -p 80 -h /www";
 
 /// Runs a web server in the background: `bulkhead run -d ARGS… busybox httpd`. Gives when it serves.

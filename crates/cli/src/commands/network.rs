@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::container::confirmed;
 use super::prune::{PruneFilter, print_deleted};
-use super::{Done, for_each, shown};
+use super::{Done, shown};
 use crate::Context;
 use crate::failure::{Failure, complain};
 use crate::options::labels;
@@ -214,11 +214,18 @@ impl Network {
             }
             Subcommand::Rm { force, names } => {
                 let mut engine = context.engine()?;
-                for_each(&names, |name| match engine.remove_network(name) {
-                    Err(bulkhead_engine::Error::NotFound { .. }) if force => Ok(()),
-                    Err(error) => Err(error.into()),
-                    Ok(_) => Ok(()),
-                })
+                let mut code = 0;
+                for name in &names {
+                    match engine.remove_network(name) {
+                        Ok(_) => println!("{name}"),
+                        Err(bulkhead_engine::Error::NotFound { .. }) if force => {}
+                        Err(error) => {
+                            complain(&error.to_string());
+                            code = 1;
+                        }
+                    }
+                }
+                Ok(code)
             }
         }
     }

@@ -256,6 +256,11 @@ impl Wiring {
             .step(STEP, || format!("write {}/{}", self.folder.display(), self.id))
     }
 
+    /// Whether ports of the host lead to the container.
+    pub(crate) fn publishes(&self) -> bool {
+        !self.leases.is_empty()
+    }
+
     /// Gives everything back. What the kernel will not let go of stays written down, for the next command to find.
     pub(crate) fn withdraw(&mut self) {
         self.proxy.close();
