@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bulkhead_network::bridge::{self, Bridge};
-use bulkhead_network::endpoint::{self, Endpoint};
+use bulkhead_network::bridge::{self, Bridge, Policy};
+use bulkhead_network::endpoint::{self, Endpoint, Uplink};
 use bulkhead_network::mac;
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::UnshareFlags;
@@ -44,18 +44,28 @@ fn main() -> Result<(), Failure> {
 
     new_namespace()?;
     let gateway = Ipv4Addr::new(10, 77, 0, 1);
-    let bridge = Bridge { name: "bhcost".to_owned(), subnet: "10.77.0.0/16".parse()?, gateway, mtu: 1500 };
+    let bridge = Bridge {
+        name: "bhcost".to_owned(),
+        addresses: vec!["10.77.0.1/16".parse()?],
+        mtu: 1500,
+        policy: Policy::default(),
+    };
     let _ = bridge::ensure(&bridge)?;
     let (mut ensured, mut attached, mut loopback) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..times {
         let address = Ipv4Addr::from_bits(gateway.to_bits() + 1 + number);
         let place = Endpoint {
-            bridge: bridge.name.clone(),
-            host_link: endpoint::host_link_name(&format!("{number:064x}").chars().rev().collect::<String>()),
+            uplink: Uplink::Bridge {
+                name: bridge.name.clone(),
+                host_link: endpoint::host_link_name(
+                    &format!("{number:064x}").chars().rev().collect::<String>(),
+                ),
+                isolated: false,
+            },
             container_link: "eth0".to_owned(),
             mac: mac::of_address(address),
-            address: ipnet::Ipv4Net::new(address, 16)?,
-            gateway,
+            addresses: vec![ipnet::Ipv4Net::new(address, 16)?.into()],
+            gateways: vec![gateway.into()],
             mtu: 1500,
         };
         let (netns, alone) = (container()?, container()?);

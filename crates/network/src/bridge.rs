@@ -1,7 +1,7 @@
 //! A network's bridge on the host: its link, its address, forwarding and the firewall's table.
 //!
-//! [`ensure`] runs at every start of a container, so what stands already costs two questions over netlink and one
-//! read of /proc/sys. Nobody holds a lock: two that make the same bridge at once both send "create it unless it is
+//! [`ensure`] runs at every start of a container, so what stands already costs three questions over netlink and one
+//! read of /proc/sys for each family. Nobody holds a lock: two that make the same bridge at once both send "create it unless it is
 //! there", and both go on from what is there then.
 
 use ipnet::{IpNet, Ipv4Net};
@@ -10,11 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::firewall;
-use crate::link::{self, Which};
+use crate::link::{self, Mac, Which};
 use crate::netlink::Socket;
-use crate::{address, mac};
-
-const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+use crate::{address, mac, route, sysctl};
 
 /// A bridge network on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +36,16 @@ impl Bridge {
             IpNet::V4(address) => Some(*address),
             IpNet::V6(_) => None,
         })
+    }
+
+    /// Its MAC address, which follows from its addresses; that of a bridge without any follows from its name.
+    #[must_use]
+    pub fn mac(&self) -> Mac {
+        match (self.ipv4(), self.ipv6()) {
+            (Some(own), _) => mac::of_address(own.addr()),
+            (None, Some(own)) => mac::of_ipv6(own.addr()),
+            (None, None) => mac::of_name(&self.name),
+        }
     }
 
     /// Its IPv6 address.
@@ -73,34 +81,76 @@ impl Default for Policy {
 pub enum Masquerade {
     /// The table stands: containers reach other hosts with this host's address.
     Standing,
+    /// So does it now, but it was not there, or flushed, or of an older layout: what other bridges and containers
+    /// have in it must be put back by [`firewall::restore`].
+    Rebuilt,
     /// The kernel cannot: everything but the way to other hosts works. The error says what is missing.
     Unavailable(Error),
 }
 
-/// Makes sure that the bridge stands in the current network namespace, is up, has its address, and that packets
-/// are forwarded from and to it. Does nothing where all is well already.
+/// Makes sure that the bridge stands in the current network namespace, is up, has its addresses, that packets are
+/// forwarded from and to it, and that the firewall knows it. Does nothing where all is well already.
 ///
-/// The host becomes a router by this (`net.ipv4.ip_forward`), if it was none.
+/// The host becomes a router by this, if it was none: of IPv4 (`net.ipv4.ip_forward`) for a bridge with an IPv4
+/// address, of IPv6 (`net.ipv6.conf.all.forwarding`) for one with an IPv6 address. For the latter, links that get the
+/// host's own routes by router advertisements go on doing so (`accept_ra` becomes 2 where it was 1).
 ///
 /// # Errors
-/// [`Error::NotABridge`] and [`Error::LinkName`] for names that cannot be used, [`Error::Gateway`] for a gateway
-/// outside of its subnet, else what the kernel refused. What was done until then stays: it is what the next try
-/// would do.
+/// [`Error::NotABridge`] and [`Error::LinkName`] for names that cannot be used, [`Error::Gateway`] and
+/// [`Error::TwoAddresses`] for addresses that cannot be, else what the kernel refused. What was done until then stays:
+/// it is what the next try would do.
 pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
     link::check_name(&bridge.name)?;
-    let own = own_address(bridge)?;
+    check_addresses(bridge)?;
     let mut socket = Socket::open()?;
 
-    if !stands(&mut socket, bridge, own)? {
-        create(&mut socket, bridge, own)?;
-        complete(&mut socket, bridge, own)?;
+    if !stands(&mut socket, bridge)? {
+        create(&mut socket, bridge)?;
+        complete(&mut socket, bridge)?;
     }
-    forward()?;
-    match firewall::ensure(&[&bridge.name]) {
-        Ok(()) => Ok(Masquerade::Standing),
+    if bridge.ipv4().is_some() {
+        sysctl::forward_ipv4()?;
+    }
+    if bridge.ipv6().is_some() {
+        sysctl::forward_ipv6(&bridge.name)?;
+    }
+    match firewall::ensure(&[bridge]) {
+        Ok(firewall::Found::Whole) => Ok(Masquerade::Standing),
+        Ok(firewall::Found::Broken) => Ok(Masquerade::Rebuilt),
         Err(missing @ Error::NoFirewall { .. }) => Ok(Masquerade::Unavailable(missing)),
         Err(error) => Err(error),
     }
+}
+
+/// Lets this host's own programs reach containers on the bridge by 127.0.0.1, and by ::1 where the kernel can; gives
+/// whether it can. The addresses are the bridge's or a container's: the families that the network has.
+///
+/// Answers to a loopback address come in by the bridge, so it takes in packets for those from now on; the firewall
+/// drops what containers send to one. For ::1 the bridge gets a local route of its own. Where packets within bridges
+/// pass the firewall of IPv6 (`net.bridge.bridge-nf-call-ip6tables`), the kernel drops such answers nevertheless.
+///
+/// Costs one read and one message where it has been done already.
+///
+/// # Errors
+/// [`Error::NoLink`] if the bridge is not there, else what the kernel refused.
+pub fn allow_loopback(name: &str, addresses: &[IpNet]) -> Result<bool> {
+    link::check_name(name)?;
+    if addresses.iter().any(|address| address.addr().is_ipv4()) {
+        sysctl::route_localnet(name)?;
+    }
+    if !addresses.iter().any(|address| address.addr().is_ipv6()) || sysctl::bridges_call_ipv6()? {
+        return Ok(false);
+    }
+    let mut socket = Socket::open()?;
+    let index = socket.index_of(name)?.ok_or_else(|| Error::NoLink {
+        name: name.to_owned(),
+        place: "the host's network namespace",
+        remedy: "the network's bridge must be made first",
+    })?;
+    let mut requests = socket.requests();
+    route::add_local_loopback(&mut requests, index, name);
+    socket.run(&requests)?;
+    Ok(true)
 }
 
 /// Removes the bridge and its names in the firewall's table; false if there was no such bridge.
@@ -110,7 +160,7 @@ pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
 pub fn remove(bridge: &Bridge) -> Result<bool> {
     link::check_name(&bridge.name)?;
     let mut socket = Socket::open()?;
-    match firewall::forget(&[&bridge.name]) {
+    match firewall::forget(&[bridge]) {
         Ok(()) | Err(Error::NoFirewall { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -123,11 +173,23 @@ pub fn remove(bridge: &Bridge) -> Result<bool> {
     }
 }
 
-fn own_address(bridge: &Bridge) -> Result<Ipv4Net> {
-    let own = bridge.ipv4().ok_or(Error::Answer { operation: "make a bridge", problem: "IPv6 only" })?;
-    let (subnet, gateway) = (own.trunc(), own.addr());
-    let usable = subnet.prefix_len() >= 31 || (gateway != subnet.network() && gateway != subnet.broadcast());
-    if usable { Ok(own) } else { Err(Error::Gateway { gateway, subnet }) }
+/// Refuses addresses that the bridge cannot have: the first and the last of an IPv4 subnet, the first of an IPv6 one
+/// (that is all of its routers', RFC 4291), and a second of a family.
+fn check_addresses(bridge: &Bridge) -> Result<()> {
+    for address in &bridge.addresses {
+        let mut same =
+            bridge.addresses.iter().filter(|other| other.addr().is_ipv4() == address.addr().is_ipv4());
+        if let (Some(first), Some(second)) = (same.next(), same.next()) {
+            return Err(Error::TwoAddresses { name: bridge.name.clone(), first: *first, second: *second });
+        }
+        let (subnet, gateway) = (address.trunc(), address.addr());
+        let small = subnet.max_prefix_len() - subnet.prefix_len() < 2;
+        let last = gateway.is_ipv4() && gateway == subnet.broadcast();
+        if !small && (gateway == subnet.network() || last) {
+            return Err(Error::Gateway { gateway, subnet });
+        }
+    }
+    Ok(())
 }
 
 fn refuse_others(bridge: &Bridge, found: &link::Link) -> Result<()> {
@@ -138,25 +200,31 @@ fn refuse_others(bridge: &Bridge, found: &link::Link) -> Result<()> {
     Err(Error::NotABridge { name: bridge.name.clone(), kind: kind.to_owned() })
 }
 
-fn stands(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<bool> {
+fn stands(socket: &mut Socket, bridge: &Bridge) -> Result<bool> {
     let Some(found) = link::find(socket, &bridge.name)? else { return Ok(false) };
     refuse_others(bridge, &found)?;
     if !found.up || found.mtu != bridge.mtu {
         return Ok(false);
     }
-    let wanted = address::Address { index: found.index, address: own };
-    Ok(address::list(socket)?.contains(&wanted))
+    if bridge.addresses.is_empty() {
+        return Ok(true);
+    }
+    let there = address::list(socket)?;
+    Ok(bridge
+        .addresses
+        .iter()
+        .all(|own| there.contains(&address::Address { index: found.index, address: *own })))
 }
 
-fn create(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<()> {
+fn create(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
     let mut requests = socket.requests();
-    link::create_bridge(&mut requests, &bridge.name, mac::of_address(own.addr()));
+    link::create_bridge(&mut requests, &bridge.name, bridge.mac());
     // Who else made it meanwhile made the same, or something that `complete` refuses.
     requests.tolerating(Errno::EXIST);
     socket.run(&requests)
 }
 
-fn complete(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<()> {
+fn complete(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
     let gone = Error::NoLink {
         name: bridge.name.clone(),
         place: "the host's network namespace, though it was just made",
@@ -164,23 +232,20 @@ fn complete(socket: &mut Socket, bridge: &Bridge, own: Ipv4Net) -> Result<()> {
     };
     let found = link::find(socket, &bridge.name)?.ok_or(gone)?;
     refuse_others(bridge, &found)?;
+    if bridge.ipv6().is_some() {
+        sysctl::refuse_advertisements(&bridge.name)?;
+    }
     let which = Which::Index(found.index, &bridge.name);
     let mut requests = socket.requests();
     // Set after the bridge is made, since only then it stays: else it follows the smallest of the ports.
     link::mtu(&mut requests, which, bridge.mtu);
     link::no_ipv6_address(&mut requests, which);
-    address::add(&mut requests, found.index, &bridge.name, own);
+    for own in &bridge.addresses {
+        address::add(&mut requests, found.index, &bridge.name, *own);
+    }
+    if bridge.ipv6().is_some() {
+        address::add(&mut requests, found.index, &bridge.name, address::link_local(bridge.mac()));
+    }
     link::up(&mut requests, which);
     socket.run(&requests)
-}
-
-/// Turns forwarding on in the current network namespace, if it is off: writing it, even the same, makes the kernel
-/// walk all links.
-fn forward() -> Result<()> {
-    let failed = |operation| move |source| Error::Sysctl { operation, path: IP_FORWARD, source };
-    let now = std::fs::read_to_string(IP_FORWARD).map_err(failed("read"))?;
-    if now.trim_end() != "1" {
-        std::fs::write(IP_FORWARD, "1").map_err(failed("write"))?;
-    }
-    Ok(())
 }

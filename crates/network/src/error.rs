@@ -4,9 +4,9 @@
 //! errno, and callers who act on them (a link that is gone already, say) compare the errno.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rustix::io::Errno;
 
 /// The result of everything in this crate that can fail.
@@ -68,6 +68,19 @@ pub enum Error {
         kind: String,
     },
 
+    /// Two addresses of one family, where a bridge has one.
+    #[error(
+        "the bridge {name} cannot have both {first} and {second}: a network has one subnet of each family"
+    )]
+    TwoAddresses {
+        /// The bridge's name.
+        name: String,
+        /// The first.
+        first: IpNet,
+        /// The second of the same family.
+        second: IpNet,
+    },
+
     /// A link that should be there is not.
     #[error("there is no network link {name} in {place}; {remedy}")]
     NoLink {
@@ -81,13 +94,13 @@ pub enum Error {
 
     /// A file of /proc/sys could not be read or written.
     #[error(
-        "cannot {operation} {path}: {source}; set it by hand with sysctl(8), containers cannot reach other hosts until it is 1"
+        "cannot {operation} {path}: {source}; set it by hand with sysctl(8), containers cannot reach other hosts or be reached by them until then"
     )]
     Sysctl {
-        /// "read" or "write".
+        /// "read", "write" or "list".
         operation: &'static str,
         /// The file.
-        path: &'static str,
+        path: String,
         /// Why.
         source: std::io::Error,
     },
@@ -129,9 +142,9 @@ pub enum Error {
     )]
     NoAddress {
         /// The subnet, or the part of it that addresses are taken from.
-        range: Ipv4Net,
+        range: IpNet,
         /// How many addresses it has for containers.
-        capacity: u64,
+        capacity: u128,
     },
 
     /// The gateway is not an address that the subnet's bridge can have.
@@ -140,18 +153,18 @@ pub enum Error {
     )]
     Gateway {
         /// The gateway.
-        gateway: Ipv4Addr,
+        gateway: IpAddr,
         /// The subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
     },
 
     /// A part of a subnet that does not lie in it.
     #[error("{range} is no part of the subnet {subnet}: give an --ip-range that lies within it")]
     Range {
         /// The range.
-        range: Ipv4Net,
+        range: IpNet,
         /// The subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
     },
 
     /// A host name, search domain or option that would break the file that it is written to.

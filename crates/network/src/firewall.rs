@@ -1,17 +1,25 @@
-//! The firewall: one nf_tables table of our own, `inet bulkhead`, kept over netlink without running `nft` (nft(8),
+//! The firewall: nf_tables tables of our own, both called `bulkhead`, kept over netlink without running `nft` (nft(8),
 //! linux/netfilter/nf_tables.h).
 //!
-//! The family is `inet` rather than `ip`, since one set of link names then serves IPv4 and IPv6, and no rule exists
+//! The family of the first is `inet` rather than `ip`, since one set of link names then serves IPv4 and IPv6, and no rule exists
 //! twice. Chains and rules are fixed; what differs from network to network are elements of sets and maps, so a
 //! packet costs the same whether there is one bridge or a thousand, and a change is one element:
 //!
-//! | | what it is for |
+//! | in `inet` | what it is for |
 //! |---|---|
-//! | set `bridges` | the links of our bridges |
-//! | set `masquerade` | those of them whose traffic leaves with this host's address |
-//! | map `ports` | published ports: (address, protocol, port) to (container's address, port); empty so far |
-//! | chain `forward` | accepts what comes from or goes to a bridge of ours |
-//! | chain `postrouting` | gives what comes from a bridge, and leaves by none, the address that it leaves from |
+//! | set `bridges` | the links of our bridges; each with a comment that says all about it |
+//! | sets `internal`, `masqueraded` | those of them that have no way out; whose traffic leaves with this host's address |
+//! | sets `pairs`, `loops` | each twice, as (incoming, outgoing) link: `pairs` those whose containers may talk |
+//! | sets `gateways`, `own_gateways` | the bridges' own addresses, alone and each with its bridge |
+//! | maps `ports`, `ports_any` | published ports: (address, protocol, port) or (protocol, port) to (container's address, port) |
+//! | set `self` | addresses of containers that have published ports, twice |
+//! | chain `bulkhead-user` | the user's: `forward` asks it first, and nobody changes it |
+//! | chains `forward`, `input`, `prerouting-filter` | who reaches whom (`chains/filter.rs`) |
+//! | chains `prerouting`, `output`, `postrouting` | published ports, and the way out (`chains/nat.rs`) |
+//!
+//! A set of IPv6 addresses has a 6 at its name's end. A second table of the same name, of family `bridge`, has the sets
+//! `senders` and `senders6` of (link, MAC address, address) that containers may send with, and one chain that drops all
+//! else that comes from them (`chains/senders.rs`).
 //!
 //! A network's traffic is known by the link that it came in on, not by its source address: so nothing with a private
 //! address slips out unmasked because its sender chose one outside of the subnet. (In `postrouting`, kernels know
@@ -22,53 +30,92 @@
 //! our packets too. We touch nothing of others'; [`foreign_drops`] names such chains, so that the user can be told.
 
 mod batch;
+mod chains;
+mod contents;
 mod expression;
+mod foreign;
 mod layout;
+mod names;
 mod presence;
+mod restore;
+mod sets;
 mod state;
 
 use rustix::io::Errno;
 
+use crate::bridge::Bridge;
 use crate::error::{Error, Result};
 use crate::link;
 use crate::netlink::Socket;
-use batch::Batch;
+use batch::{BRIDGE, Batch, INET};
+pub use foreign::{ForeignChain, foreign_drops};
 pub use layout::TABLE;
+pub(crate) use names::redirect_names;
 pub use presence::{Presence, Protocol, PublishedPort, Sender, admit, dismiss};
-pub use state::{ForeignChain, foreign_drops};
+pub use restore::restore;
 
 /// How often to start anew when others change the firewall between our look and our change.
 const TRIES: u32 = 20;
 
-/// Makes sure that the table stands as it should in the current network namespace, and has these bridges.
+/// What [`ensure`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The tables, as they should be, though perhaps without these bridges.
+    Whole,
+    /// Tables that somebody flushed or deleted, or none, or those of another layout. Now they are as they should be,
+    /// but what else belongs into them may be missing: [`restore`] puts it back.
+    Broken,
+}
+
+/// Makes sure that the tables stand as they should in the current network namespace, and know these bridges as they
+/// are.
 ///
 /// Costs one question when all is well. After somebody flushed the table, its chains are filled again; bridges and
-/// ports that were in it stay. Only a table of another version's layout is made anew, with these bridges only: so
-/// give all that there are after an update.
+/// ports that were in it stay. Of tables of another layout nothing stays but the chain `bulkhead-user`.
 ///
 /// # Errors
 /// [`Error::NoFirewall`] where the kernel cannot; the caller can go on without masquerading. Else what the kernel
 /// refused; nothing was changed then.
-pub fn ensure(bridges: &[&str]) -> Result<()> {
-    bridges.iter().try_for_each(|name| link::check_name(name))?;
+pub fn ensure(bridges: &[&Bridge]) -> Result<Found> {
+    bridges.iter().try_for_each(|bridge| link::check_name(&bridge.name))?;
     let mut socket = open()?;
     for _ in 0..TRIES {
-        let state = state::look(&mut socket, bridges)?;
-        let mut batch;
-        if !state.whole {
-            batch = Batch::begin(&socket, Some(state.generation));
-            layout::build(&mut batch, state.outdated);
-            layout::add_bridges(&mut batch, bridges);
-        } else if state.holds_none_missing() {
-            return Ok(());
-        } else {
-            // Adding what is there already is no error, so it does not matter who else adds what meanwhile.
-            batch = Batch::begin(&socket, None);
-            layout::add_bridges(&mut batch, bridges);
+        let state = state::look(&mut socket, bridges.iter().map(|bridge| bridge.name.as_str()))?;
+        let found = if state.whole { Found::Whole } else { Found::Broken };
+        let known = bridges.iter().zip(&state.bridges);
+        // Bridges that the table does not know, and what it knows of those that have changed.
+        let (mut new, mut old) = (Vec::new(), Vec::new());
+        for (bridge, known) in known {
+            match known {
+                Some(known) if *known == contents::describe(bridge) => {}
+                Some(known) => {
+                    old.extend(contents::of_bridge(&contents::read(&bridge.name, known)));
+                    new.extend(contents::of_bridge(bridge));
+                }
+                None => new.extend(contents::of_bridge(bridge)),
+            }
         }
+        if state.whole && new.is_empty() {
+            return Ok(found);
+        }
+        let left;
+        let old = state::present(&mut socket, &old)?;
+        let mut batch = Batch::begin(&socket, Some(state.generation));
+        if state.outdated {
+            left = state::inventory(&mut socket)?;
+            batch = Batch::begin(&socket, Some(state.generation));
+            layout::clear(&mut batch, &left);
+            new = bridges.iter().flat_map(|bridge| contents::of_bridge(bridge)).collect();
+        } else {
+            batch.delete(&old);
+        }
+        if !state.whole {
+            layout::build(&mut batch);
+        }
+        batch.add(&new);
         match batch.commit(&mut socket) {
-            Ok(()) => return Ok(()),
-            Err(error) if outrun(&error, state.whole) => {}
+            Ok(()) => return Ok(found),
+            Err(error) if outrun(&error) => {}
             Err(error) => return Err(unsupported(error)),
         }
     }
@@ -79,50 +126,55 @@ pub fn ensure(bridges: &[&str]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::NoFirewall`] where the kernel cannot, else what it refused.
-pub fn forget(bridges: &[&str]) -> Result<()> {
-    bridges.iter().try_for_each(|name| link::check_name(name))?;
+pub fn forget(bridges: &[&Bridge]) -> Result<()> {
+    bridges.iter().try_for_each(|bridge| link::check_name(&bridge.name))?;
     let mut socket = open()?;
     for _ in 0..TRIES {
-        let state = state::look(&mut socket, bridges)?;
-        if state.elements.is_empty() {
+        let state = state::look(&mut socket, bridges.iter().map(|bridge| bridge.name.as_str()))?;
+        // What the table knows of it, which may not be what the caller does.
+        let known = bridges.iter().zip(&state.bridges).filter_map(|(bridge, known)| {
+            known.as_ref().map(|known| contents::of_bridge(&contents::read(&bridge.name, known)))
+        });
+        let old = state::present(&mut socket, &known.flatten().collect::<Vec<_>>())?;
+        if old.is_empty() {
             return Ok(());
         }
-        let mut batch = Batch::begin(&socket, None);
-        layout::delete_bridges(&mut batch, &state.elements);
+        let mut batch = Batch::begin(&socket, Some(state.generation));
+        batch.delete(&old);
         match batch.commit(&mut socket) {
             Ok(()) => return Ok(()),
-            Err(error) if outrun(&error, true) => {}
+            Err(error) if outrun(&error) || error.errno() == Some(Errno::NOENT) => {}
             Err(error) => return Err(error),
         }
     }
     Err(Error::FirewallBusy { table: TABLE, tries: TRIES })
 }
 
-/// Removes the table, and with it what every engine on this host has in it; false if there was none.
+/// Removes both tables, and with them what every engine on this host has in them, and the user's chain; false if there
+/// was none.
 ///
 /// # Errors
 /// [`Error::NoFirewall`] where the kernel cannot, else what it refused.
 pub fn remove() -> Result<bool> {
     let mut socket = open()?;
     // The look tells a kernel without nf_tables from one without the table.
-    state::look(&mut socket, &[])?;
-    let mut batch = Batch::begin(&socket, None);
-    layout::delete_table(&mut batch);
-    match batch.commit(&mut socket) {
-        Ok(()) => Ok(true),
-        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(false),
-        Err(error) => Err(error),
+    state::look(&mut socket, std::iter::empty())?;
+    let mut removed = false;
+    for family in [INET, BRIDGE] {
+        let mut batch = Batch::begin(&socket, None);
+        layout::delete_table(&mut batch, family);
+        match batch.commit(&mut socket) {
+            Ok(()) => removed = true,
+            Err(error) if error.errno() == Some(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(removed)
 }
 
-/// Whether a change failed only since others changed things first: the generation that it was meant for is over, or
-/// what it was to change is gone.
-fn outrun(error: &Error, was_whole: bool) -> bool {
-    match error.errno() {
-        Some(Errno::RESTART | Errno::INTR) => true,
-        Some(Errno::NOENT) => was_whole,
-        _ => false,
-    }
+/// Whether a change failed only since others changed things first: the generation that it was meant for is over.
+fn outrun(error: &Error) -> bool {
+    matches!(error.errno(), Some(Errno::RESTART | Errno::INTR))
 }
 
 fn open() -> Result<Socket> {

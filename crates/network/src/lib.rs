@@ -24,25 +24,32 @@
 //! Nothing takes it apart again at a container's end: the pair dies with the namespace, and that costs nobody a wait.
 //!
 //! ```no_run
-//! use bulkhead_network::bridge::{self, Bridge, Masquerade};
-//! use bulkhead_network::endpoint::{self, Endpoint};
+//! use bulkhead_network::bridge::{self, Bridge, Masquerade, Policy};
+//! use bulkhead_network::endpoint::{self, Endpoint, Uplink};
 //! use bulkhead_network::{Error, mac, subnet};
 //!
 //! # fn demo(netns: std::os::fd::BorrowedFd<'_>) -> Result<(), Error> {
 //! let subnet = subnet::choose_subnet(&subnet::default_pools(), &[], &[])?;
 //! let gateway = std::net::Ipv4Addr::new(172, 17, 0, 1);
-//! let bridge = Bridge { name: "bulkhead0".into(), subnet, gateway, mtu: 1500 };
-//! if let Masquerade::Unavailable(why) = bridge::ensure(&bridge)? {
-//!     eprintln!("warning: {why}");
+//! let own = ipnet::Ipv4Net::new_assert(gateway, subnet.prefix_len());
+//! let policy = Policy::default();
+//! let bridge = Bridge { name: "bulkhead0".into(), addresses: vec![own.into()], mtu: 1500, policy };
+//! match bridge::ensure(&bridge)? {
+//!     Masquerade::Standing => {}
+//!     Masquerade::Rebuilt => eprintln!("all other networks and containers must be put back"),
+//!     Masquerade::Unavailable(why) => eprintln!("warning: {why}"),
 //! }
 //! let address = subnet::AddressRange::new(subnet, gateway).next_free(|_| false, None)?;
 //! let place = Endpoint {
-//!     bridge: bridge.name,
-//!     host_link: endpoint::host_link_name("4f66ad9a0b2e6c5d"),
+//!     uplink: Uplink::Bridge {
+//!         name: bridge.name,
+//!         host_link: endpoint::host_link_name("4f66ad9a0b2e6c5d"),
+//!         isolated: false,
+//!     },
 //!     container_link: "eth0".into(),
 //!     mac: mac::of_address(address),
-//!     address: ipnet::Ipv4Net::new_assert(address, subnet.prefix_len()),
-//!     gateway,
+//!     addresses: vec![ipnet::Ipv4Net::new_assert(address, subnet.prefix_len()).into()],
+//!     gateways: vec![gateway.into()],
 //!     mtu: 1500,
 //! };
 //! endpoint::attach(netns, &place)
@@ -69,5 +76,6 @@ pub mod mac;
 pub mod netlink;
 pub mod route;
 pub mod subnet;
+mod sysctl;
 
 pub use error::{Error, Refusal, Result};

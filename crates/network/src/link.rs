@@ -19,6 +19,7 @@ const RTM_SETLINK: u16 = 19;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
@@ -28,7 +29,13 @@ const IFLA_NUM_TX_QUEUES: u16 = 31;
 const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const VETH_INFO_PEER: u16 = 1;
+const IFLA_MACVLAN_MODE: u16 = 1;
+const IFLA_VLAN_ID: u16 = 1;
+const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
 /// Leaves the counters out of answers about links.
@@ -197,6 +204,81 @@ pub(crate) fn create_pair<'a>(requests: &mut Requests<'a>, pair: &Pair<'a>) {
 /// programs use them), and the kernel makes an object in sysfs and an event for udev of each.
 fn one_queue(message: &mut Message<'_>) {
     message.number(IFLA_NUM_TX_QUEUES, 1).number(IFLA_NUM_RX_QUEUES, 1);
+}
+
+/// What a bridge does with one of its ports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PortFlag {
+    /// Exchanges nothing with other isolated ports.
+    Isolated,
+    /// Gets back what it sent, if it is for itself.
+    Hairpin,
+}
+
+/// Sets a flag of a bridge's port.
+pub(crate) fn port_flag<'a>(requests: &mut Requests<'a>, which: Which<'a>, flag: PortFlag) {
+    let (operation, attribute) = match flag {
+        PortFlag::Isolated => ("isolate the bridge's port", IFLA_BRPORT_ISOLATED),
+        PortFlag::Hairpin => ("turn on the hairpin mode of the bridge's port", IFLA_BRPORT_MODE),
+    };
+    requests.add(RTM_NEWLINK, ACK, (operation, which.name()), &which.header(0), |message| {
+        which.write(message);
+        message.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_SLAVE_KIND, "bridge").nest(IFLA_INFO_SLAVE_DATA, |data| {
+                data.bytes(attribute, &[1]);
+            });
+        });
+    });
+}
+
+/// A macvlan link, which is made in the namespace where it stays.
+#[derive(Debug)]
+pub(crate) struct Macvlan<'a> {
+    /// The parent's number, here.
+    pub parent: u32,
+    /// `IFLA_MACVLAN_MODE`.
+    pub mode: u32,
+    /// Its name, in its namespace.
+    pub name: &'a str,
+    /// Its MAC address; none for the parent's.
+    pub mac: Option<Mac>,
+    /// Its namespace.
+    pub netns: BorrowedFd<'a>,
+    /// Its largest packet.
+    pub mtu: u32,
+}
+
+/// Makes a macvlan link, down.
+pub(crate) fn create_macvlan<'a>(requests: &mut Requests<'a>, macvlan: &Macvlan<'a>) {
+    let flags = ACK | CREATE | EXCLUSIVE;
+    let netns = macvlan.netns.as_raw_fd();
+    let what = ("create the macvlan link", macvlan.name);
+    requests.add(RTM_NEWLINK, flags, what, &header(0, 0), |message| {
+        message.text(IFLA_IFNAME, macvlan.name).number(IFLA_MTU, macvlan.mtu);
+        message.number(IFLA_LINK, macvlan.parent).bytes(IFLA_NET_NS_FD, &netns.to_ne_bytes());
+        if let Some(mac) = macvlan.mac {
+            message.bytes(IFLA_ADDRESS, &mac);
+        }
+        message.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, "macvlan").nest(IFLA_INFO_DATA, |data| {
+                data.number(IFLA_MACVLAN_MODE, macvlan.mode);
+            });
+        });
+    });
+}
+
+/// Makes a link of a VLAN over another. That there is one of its name is no error.
+pub(crate) fn create_vlan<'a>(requests: &mut Requests<'a>, name: &'a str, parent: u32, vlan: u16) {
+    let flags = ACK | CREATE | EXCLUSIVE;
+    requests
+        .add(RTM_NEWLINK, flags, ("create the VLAN link", name), &header(0, 0), |message| {
+            message.text(IFLA_IFNAME, name).number(IFLA_LINK, parent).nest(IFLA_LINKINFO, |info| {
+                info.text(IFLA_INFO_KIND, "vlan").nest(IFLA_INFO_DATA, |data| {
+                    data.bytes(IFLA_VLAN_ID, &vlan.to_ne_bytes());
+                });
+            });
+        })
+        .tolerating(Errno::EXIST);
 }
 
 /// How a request names a link.

@@ -1,6 +1,6 @@
 //! MAC addresses of containers and bridges.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::link::Mac;
 
@@ -12,6 +12,32 @@ use crate::link::Mac;
 pub fn of_address(address: Ipv4Addr) -> Mac {
     let [a, b, c, d] = address.octets();
     [0x02, 0x42, a, b, c, d]
+}
+
+/// The MAC address that goes with an IPv6 address, for what has no IPv4 address: 02 and the address's last five bytes.
+#[must_use]
+pub fn of_ipv6(address: Ipv6Addr) -> Mac {
+    let [.., a, b, c, d, e] = address.octets();
+    [0x02, a, b, c, d, e]
+}
+
+/// A MAC address that follows from a name, for what has no address.
+#[must_use]
+pub fn of_name(name: &str) -> Mac {
+    // FNV-1a.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let [a, b, c, d, e, ..] = hash.to_be_bytes();
+    [0x02, a, b, c, d, e]
+}
+
+/// The link-local IPv6 address of a link with that MAC address (RFC 4291, appendix A). The links of containers on
+/// networks with IPv6 have it.
+#[must_use]
+pub fn link_local(mac: Mac) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac;
+    Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
 /// The usual text of a MAC address.
@@ -27,5 +53,12 @@ mod tests {
     #[test]
     fn it_is_dockers() {
         assert_eq!(of_address(Ipv4Addr::new(172, 17, 0, 2)), [0x02, 0x42, 0xac, 0x11, 0x00, 0x02]);
+    }
+
+    #[test]
+    fn link_local_addresses_are_the_kernels() {
+        let mac = [0x02, 0x42, 0xac, 0x11, 0x00, 0x02];
+        assert_eq!(link_local(mac).to_string(), "fe80::42:acff:fe11:2");
+        assert_eq!(of_ipv6("fd00::12:3456".parse().unwrap()), [0x02, 0, 0, 0x12, 0x34, 0x56]);
     }
 }

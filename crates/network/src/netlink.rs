@@ -25,12 +25,17 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::error::{Error, Refusal, Result};
 use answer::{Answer, answers};
 pub(crate) use attributes::{Attributes, address, number, number_be, text};
-pub(crate) use request::{ACK, CREATE, DUMP, EXCLUSIVE, Message, Requests};
+pub(crate) use request::{ACK, CREATE, DUMP, EXCLUSIVE, Message, REPLACE, Requests};
 
+/// The families of addresses, as the first byte of most messages gives them.
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
 /// Enough for an acknowledgement with the kernel's words: it is on the stack of processes that count pages.
 const ACK_BUFFER: usize = 2048;
 /// What the kernel fills at most in one part of a dump.
 const DUMP_BUFFER: usize = 32 * 1024;
+/// What a socket sends with the buffer that it has from the start.
+const USUAL_MESSAGE: usize = 64 * 1024;
 /// How often a dump is repeated when things change while it is read.
 const DUMP_TRIES: u32 = 5;
 
@@ -59,17 +64,12 @@ impl Socket {
     /// When `netns` is no network namespace, or not one that the caller may enter. [`Error::NamespaceLost`] when
     /// coming back fails: then the process must end.
     pub fn open_in(netns: BorrowedFd<'_>) -> Result<Self> {
-        let own =
-            rustix::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|errno| {
-                    Refusal::new("open this thread's network namespace", "/proc/thread-self/ns/net", errno)
-                })?;
-        let network = Some(LinkNameSpaceType::Network);
-        move_into_link_name_space(netns, network)
-            .map_err(|errno| Refusal::new("enter the container's network namespace", "", errno))?;
-        let socket = Self::open();
-        move_into_link_name_space(own.as_fd(), network).map_err(|errno| Error::NamespaceLost { errno })?;
-        socket
+        visit(netns, Self::open)
+    }
+
+    /// Opens a socket for nf_tables in the network namespace `netns`, like [`open_in`](Self::open_in).
+    pub(crate) fn open_netfilter_in(netns: BorrowedFd<'_>) -> Result<Self> {
+        visit(netns, Self::open_netfilter)
     }
 
     /// Opens a socket for nf_tables in the network namespace of the calling thread.
@@ -233,12 +233,24 @@ impl Socket {
 
     fn send(&mut self, requests: &Requests<'_>) -> Result<()> {
         let bytes = requests.bytes()?;
+        self.make_room_for(bytes.len());
         self.sequence = requests.last_sequence();
         let operation = requests.first_operation();
         match rustix::net::send(&self.socket, bytes, SendFlags::empty()) {
             Ok(sent) if sent == bytes.len() => Ok(()),
             Ok(_) => Err(Error::Answer { operation, problem: "it took only a part of the message" }),
             Err(errno) => Err(Refusal::new(operation, "", errno).into()),
+        }
+    }
+
+    /// Lets the socket send messages of that length: the kernel refuses any that is longer than the socket's buffer.
+    fn make_room_for(&self, length: usize) {
+        if length > USUAL_MESSAGE {
+            // If the kernel refuses, so it does the message, with an error that says more. Past the system's limit
+            // for all it lets administrators only.
+            let room = length.saturating_mul(2);
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.socket, room);
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(&self.socket, room);
         }
     }
 
@@ -250,4 +262,18 @@ impl Socket {
             Err(errno) => Err(Refusal::new(operation, "", errno).into()),
         }
     }
+}
+
+/// Does something in another network namespace and comes back.
+pub(crate) fn visit<T>(netns: BorrowedFd<'_>, inside: impl FnOnce() -> Result<T>) -> Result<T> {
+    let own = rustix::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| {
+        Refusal::new("open this thread's network namespace", "/proc/thread-self/ns/net", errno)
+    })?;
+    let network = Some(LinkNameSpaceType::Network);
+    move_into_link_name_space(netns, network)
+        .map_err(|errno| Refusal::new("enter the container's network namespace", "", errno))?;
+    let done = inside();
+    move_into_link_name_space(own.as_fd(), network).map_err(|errno| Error::NamespaceLost { errno })?;
+    done
 }

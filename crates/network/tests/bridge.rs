@@ -105,8 +105,8 @@ fn names_and_gateways_that_cannot_be_are_refused_before_anything_is_done() {
             let bad = Bridge { name: name.to_owned(), ..a_bridge(1) };
             assert!(matches!(bridge::ensure(&bad), Err(Error::LinkName { .. })), "{name}");
         }
-        for gateway in ["10.77.1.0", "10.77.1.255", "10.78.0.1"] {
-            let bad = Bridge { gateway: gateway.parse().unwrap(), ..a_bridge(1) };
+        for gateway in ["10.77.1.0", "10.77.1.255"] {
+            let bad = Bridge { addresses: vec![format!("{gateway}/24").parse().unwrap()], ..a_bridge(1) };
             let error = bridge::ensure(&bad).map(drop).unwrap_err().to_string();
             assert!(error.contains(gateway) && error.contains("10.77.1.0/24"), "{error}");
         }

@@ -5,10 +5,13 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 
-use bulkhead_network::endpoint;
+use bulkhead_network::endpoint::{self, Uplink};
+use bulkhead_network::firewall;
 use bulkhead_network::netlink::Socket;
 use bulkhead_network::{address, link, route};
-use support::{Namespace, a_bridge, a_container, an_endpoint, ensure, send, udp};
+use support::{
+    Namespace, a_bridge, a_container, an_endpoint, ensure, gateway, host_link, ipv4, presence, send, udp,
+};
 
 #[test]
 fn two_containers_and_the_host_exchange_packets() {
@@ -17,9 +20,9 @@ fn two_containers_and_the_host_exchange_packets() {
     let (a, place_a) = a_container(&host, &bridge, 2);
     let (b, place_b) = a_container(&host, &bridge, 3);
 
-    let in_a = udp(&a, place_a.address.addr());
-    let in_b = udp(&b, place_b.address.addr());
-    let on_host = udp(&host, bridge.gateway);
+    let in_a = udp(&a, ipv4(&place_a));
+    let in_b = udp(&b, ipv4(&place_b));
+    let on_host = udp(&host, gateway(&bridge));
     assert_eq!(send(&in_a, &in_b).unwrap(), in_a.local_addr().unwrap());
     assert_eq!(send(&in_b, &in_a).unwrap(), in_b.local_addr().unwrap());
     assert_eq!(send(&in_a, &on_host).unwrap(), in_a.local_addr().unwrap());
@@ -33,7 +36,7 @@ fn tcp_carries_a_megabyte_between_containers() {
     let (a, place_a) = a_container(&host, &bridge, 2);
     let (b, _) = a_container(&host, &bridge, 3);
 
-    let listener = a.run(|| TcpListener::bind((place_a.address.addr(), 0))).unwrap();
+    let listener = a.run(|| TcpListener::bind((ipv4(&place_a), 0))).unwrap();
     let address = listener.local_addr().unwrap();
     let data = vec![0x5a; 1 << 20];
     let received = std::thread::scope(|scope| {
@@ -63,14 +66,14 @@ fn the_container_has_what_its_endpoint_says() {
         assert_eq!((eth0.kind.as_str(), eth0.mtu, eth0.up), ("veth", 1400, true));
         assert!(link::find(&mut socket, "lo").unwrap().unwrap().up);
         let addresses = address::list(&mut socket).unwrap();
-        assert!(addresses.contains(&address::Address { index: eth0.index, address: place.address }));
+        assert!(addresses.contains(&address::Address { index: eth0.index, address: place.addresses[0] }));
         // The network's route; the default route is none of a list's.
-        assert_eq!(route::list(&mut socket).unwrap(), [bridge.subnet]);
+        assert_eq!(route::list(&mut socket).unwrap(), [bridge.ipv4().unwrap().trunc()]);
     });
     host.run(|| {
         let mut socket = Socket::open().unwrap();
         let index = socket.index_of(&bridge.name).unwrap();
-        let near = link::find(&mut socket, &place.host_link).unwrap().unwrap();
+        let near = link::find(&mut socket, host_link(&place)).unwrap().unwrap();
         assert_eq!((near.mtu, near.up, near.master), (1400, true, index));
         assert_eq!(link::find(&mut socket, &bridge.name).unwrap().unwrap().mtu, 1400);
     });
@@ -79,7 +82,7 @@ fn the_container_has_what_its_endpoint_says() {
     // No IPv6 on a network without IPv6: no way around what is said about IPv4.
     assert_eq!(container.output("ip", &["-6", "-o", "address", "show", "dev", "eth0"]), "");
     assert_eq!(host.output("ip", &["-6", "-o", "address", "show", "dev", &bridge.name]), "");
-    assert_eq!(host.output("ip", &["-6", "-o", "address", "show", "dev", &place.host_link]), "");
+    assert_eq!(host.output("ip", &["-6", "-o", "address", "show", "dev", host_link(&place)]), "");
     assert!(container.output("ip", &["route"]).contains("default via 10.77.1.1 dev eth0"));
 }
 
@@ -103,7 +106,7 @@ fn the_pair_goes_with_its_namespace_and_a_leftover_is_no_obstacle() {
     // The kernel takes the old pair away some time after this; the restarted container does not wait for it.
     drop(gone);
     let (back, _) = a_container(&host, &bridge, 2);
-    let (inside, on_host) = (udp(&back, place.address.addr()), udp(&host, bridge.gateway));
+    let (inside, on_host) = (udp(&back, ipv4(&place)), udp(&host, gateway(&bridge)));
     send(&inside, &on_host).unwrap();
 }
 
@@ -121,12 +124,16 @@ fn errors_are_sentences_that_name_the_object() {
 
     host.run(|| ensure(&bridge));
     let mut bad = place.clone();
-    bad.host_link = "a-name-of-sixteen".to_owned();
+    bad.uplink = Uplink::Bridge {
+        name: bridge.name.clone(),
+        host_link: "a-name-of-sixteen".to_owned(),
+        isolated: false,
+    };
     let error = attach(&bad).unwrap_err();
     assert!(error.contains("\"a-name-of-sixteen\"") && error.contains("longer than 15"), "{error}");
 
     let mut bad = place.clone();
-    bad.gateway = Ipv4Addr::new(10, 88, 0, 1);
+    bad.gateways = vec![Ipv4Addr::new(10, 88, 0, 1).into()];
     let error = attach(&bad).unwrap_err();
     assert!(error.contains("default route over the link eth0"), "{error}");
     assert!(error.contains("Nexthop has invalid gateway"), "the kernel's own words: {error}");
@@ -158,18 +165,16 @@ fn two_networks_at_once() {
     second.container_link = "eth1".to_owned();
     let error = host.run(|| endpoint::attach(container.fd(), &second)).unwrap_err();
     assert_eq!(error.errno(), Some(rustix::io::Errno::EXIST), "{error}");
-    let inside = udp(&container, second.address.addr());
-    assert_eq!(
-        send(&inside, &udp(&other, other_place.address.addr())).unwrap(),
-        inside.local_addr().unwrap()
-    );
+    host.run(|| firewall::admit(&presence(&second)).unwrap());
+    let inside = udp(&container, ipv4(&second));
+    assert_eq!(send(&inside, &udp(&other, ipv4(&other_place))).unwrap(), inside.local_addr().unwrap());
 }
 
 #[test]
 fn forty_at_once_all_reach_the_gateway() {
     let (host, bridge) = (Namespace::host(), a_bridge(1));
     host.run(|| ensure(&bridge));
-    let on_host = udp(&host, bridge.gateway);
+    let on_host = udp(&host, gateway(&bridge));
     let gateway = on_host.local_addr().unwrap();
     std::thread::scope(|scope| {
         for worker in 0..8u8 {
@@ -177,7 +182,7 @@ fn forty_at_once_all_reach_the_gateway() {
             scope.spawn(move || {
                 for number in 0..5 {
                     let (container, place) = a_container(host, bridge, 2 + worker * 5 + number);
-                    let inside = udp(&container, place.address.addr());
+                    let inside = udp(&container, ipv4(&place));
                     inside.send_to(b"here", gateway).unwrap();
                     // Stays until the packet is out: the answer proves it.
                     inside.recv_from(&mut [0; 8]).unwrap();
@@ -212,7 +217,8 @@ fn a_namespace_of_another_user_namespace_is_attached_the_same() {
     host.run(|| {
         ensure(&bridge);
         endpoint::attach(std::os::fd::AsFd::as_fd(&netns), &place).unwrap();
+        firewall::admit(&presence(&place)).unwrap();
     });
     let container = Namespace::of(netns.into());
-    send(&udp(&container, place.address.addr()), &udp(&host, bridge.gateway)).unwrap();
+    send(&udp(&container, ipv4(&place)), &udp(&host, gateway(&bridge))).unwrap();
 }

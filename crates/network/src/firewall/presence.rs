@@ -2,10 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use super::batch::Batch;
+use super::layout::TABLE;
+use super::sets::Element;
+use super::{TRIES, contents, state};
+use crate::error::{Error, Result};
 use crate::link::Mac;
+use crate::netlink::Socket;
 
 /// A protocol with ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,20 +58,80 @@ pub struct Presence {
     pub ports: Vec<PublishedPort>,
 }
 
-/// Puts all of it into the table, or nothing: one message to the kernel. What is there already is no error.
+/// Puts all of it into the table, or nothing: one message to the kernel. What is there already is no error; a port of
+/// the host that leads elsewhere leads here from now on.
 ///
 /// # Errors
-/// What the kernel refused.
+/// [`Error::NoFirewall`] where the kernel cannot, or the table is not there (see [`ensure`](super::ensure)); else what
+/// the kernel refused.
 pub fn admit(presence: &Presence) -> Result<()> {
-    let _ = presence;
-    Ok(())
+    let elements = contents::of_presence(presence);
+    if elements.is_empty() {
+        return Ok(());
+    }
+    let mut socket = super::open()?;
+    let mut batch = Batch::begin(&socket, None);
+    batch.add(&elements);
+    match batch.commit(&mut socket) {
+        Err(error) if error.errno() == Some(Errno::BUSY) => replace(&mut socket, &elements),
+        other => other.map_err(super::unsupported),
+    }
 }
 
 /// Takes all of it out of the table. What is not there is no error.
 ///
+/// Give all ports that lead to one address of a container's at once: what lets it reach itself by one of them goes with
+/// any of them.
+///
 /// # Errors
 /// What the kernel refused.
 pub fn dismiss(presence: &Presence) -> Result<()> {
-    let _ = presence;
-    Ok(())
+    let elements = contents::of_presence(presence);
+    if elements.is_empty() {
+        return Ok(());
+    }
+    let mut socket = super::open()?;
+    let mut batch = Batch::begin(&socket, None);
+    batch.destroy(&elements);
+    match batch.commit(&mut socket) {
+        // No table, no elements.
+        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
+        // Kernels before 6.3 do not know the message.
+        Err(error) if matches!(error.errno(), Some(Errno::INVAL | Errno::OPNOTSUPP)) => {
+            delete(&mut socket, &elements)
+        }
+        other => other,
+    }
+}
+
+/// Adds elements in place of those that have their keys.
+fn replace(socket: &mut Socket, elements: &[Element]) -> Result<()> {
+    attempt(|| {
+        let old = state::present(socket, elements)?;
+        let mut batch = Batch::begin(socket, None);
+        batch.delete(&old);
+        batch.add(elements);
+        batch.commit(socket)
+    })
+}
+
+/// Deletes those elements that are there, without the message that does it at once.
+fn delete(socket: &mut Socket, elements: &[Element]) -> Result<()> {
+    attempt(|| {
+        let old = state::present(socket, elements)?;
+        let mut batch = Batch::begin(socket, None);
+        batch.delete(&old);
+        if old.is_empty() { Ok(()) } else { batch.commit(socket) }
+    })
+}
+
+/// Tries again when others add or remove the same elements meanwhile.
+fn attempt(mut change: impl FnMut() -> Result<()>) -> Result<()> {
+    for _ in 0..TRIES {
+        match change() {
+            Err(error) if matches!(error.errno(), Some(Errno::BUSY | Errno::NOENT | Errno::INTR)) => {}
+            other => return other,
+        }
+    }
+    Err(Error::FirewallBusy { table: TABLE, tries: TRIES })
 }

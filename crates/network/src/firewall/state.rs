@@ -1,81 +1,74 @@
-//! Looking at the firewall: is our table right, and does anybody else's stand in the way?
+//! Looking at the firewall: are our tables right, and what is in them?
 
 use rustix::io::Errno;
 
-use super::batch::{INET, header, kind};
-use super::layout::{
-    BRIDGES, CHAINS, FORWARD, LAYOUT, MASQUERADE, NFTA_CHAIN_HOOK, NFTA_CHAIN_NAME, NFTA_CHAIN_POLICY,
-    NFTA_CHAIN_TABLE, NFTA_HOOK_HOOKNUM, NFTA_TABLE_NAME, NFTA_TABLE_USERDATA, TABLE, comment, element,
+use super::batch::{BRIDGE, INET, header, kind};
+use super::chains::{CHAINS, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_CHAIN_USE, NFTA_CHAIN_USERDATA};
+use super::layout::{LAYOUT, NFTA_TABLE_NAME, TABLE, comment_of};
+use super::sets::{
+    self, Element, NFTA_ELEMENTS, NFTA_LIST_ELEM, NFTA_SET_ELEM_USERDATA, NFTA_SET_KEY_TYPE, NFTA_SET_NAME,
+    NFTA_SET_TABLE, link_name,
 };
 use crate::error::{Error, Refusal, Result};
 use crate::netlink::{Attributes, DUMP, Requests, Socket, number_be, text};
 
 const NFT_MSG_GETTABLE: u16 = 1;
-const NFT_MSG_GETCHAIN: u16 = 4;
-const NFT_MSG_GETSETELEM: u16 = 13;
+pub(super) const NFT_MSG_GETCHAIN: u16 = 4;
+const NFT_MSG_GETSET: u16 = 10;
+pub(super) const NFT_MSG_GETSETELEM: u16 = 13;
 const NFT_MSG_GETGEN: u16 = 16;
 const NFTA_GEN_ID: u16 = 1;
-const NFTA_CHAIN_USE: u16 = 6;
-const NFPROTO_IPV4: u8 = 2;
-const NF_DROP: u32 = 0;
 /// The bytes of `struct nfgenmsg`.
-const HEADER: usize = 4;
+pub(super) const HEADER: usize = 4;
+/// How many questions are sent at once: their answers must fit into the socket's queue.
+const QUESTIONS: usize = 64;
 
-/// How our table stands.
+/// How our tables stand.
 #[derive(Debug, Default)]
-pub(super) struct State<'a> {
+pub(super) struct State {
     /// The generation of the rule set that this is about.
     pub(super) generation: u32,
-    /// Whether table and chains are there, with as many rules as they should have.
+    /// Whether tables and chains are there, with as many rules as they should have.
     pub(super) whole: bool,
-    /// Whether there is a table, of another layout.
+    /// Whether there is a table, and not of this layout.
     pub(super) outdated: bool,
-    /// The elements that were asked for and are there: (set, bridge).
-    pub(super) elements: Vec<(&'static str, &'a str)>,
-    asked: usize,
+    /// For each bridge that was asked for what the table says of it, if it knows it.
+    pub(super) bridges: Vec<Option<String>>,
 }
 
-impl State<'_> {
-    /// Whether all elements that were asked for are there.
-    pub(super) fn holds_none_missing(&self) -> bool {
-        self.elements.len() == self.asked
-    }
-}
-
-/// Looks at the table, its chains, and at the elements for these bridges, in one round trip.
+/// Looks at the tables, their chains, and at what they know of the bridges with these names, in one round trip.
 ///
-/// A flush by somebody leaves chains without rules, so their rules are counted. (Who edits single rules of ours by
-/// hand is believed to know why.)
-pub(super) fn look<'a>(socket: &mut Socket, bridges: &'a [&'a str]) -> Result<State<'a>> {
-    let wanted: Vec<_> = bridges.iter().flat_map(|name| [(BRIDGES, *name), (MASQUERADE, *name)]).collect();
+/// A flush by somebody leaves chains without rules, so their rules are counted. (Who edits single rules or elements
+/// of ours by hand is believed to know why.)
+pub(super) fn look<'a>(
+    socket: &mut Socket,
+    bridges: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<State> {
+    let mut state = State { bridges: vec![None; bridges.len()], ..State::default() };
     let mut requests = socket.requests();
     // First the generation: whatever changes while the rest is read makes a batch for this one fail.
     requests.add(kind(NFT_MSG_GETGEN), 0, ("use nf_tables", ""), &header(0, 0), |_| {});
-    requests.add(
-        kind(NFT_MSG_GETTABLE),
-        0,
-        ("find the firewall table", TABLE),
-        &header(INET, 0),
-        |message| {
-            message.text(NFTA_TABLE_NAME, TABLE);
-        },
-    );
+    let what = ("find the firewall table", TABLE);
+    requests.add(kind(NFT_MSG_GETTABLE), 0, what, &header(INET, 0), |message| {
+        message.text(NFTA_TABLE_NAME, TABLE);
+    });
     for chain in &CHAINS {
         let what = ("find the firewall chain", chain.name);
-        requests.add(kind(NFT_MSG_GETCHAIN), 0, what, &header(INET, 0), |message| {
+        requests.add(kind(NFT_MSG_GETCHAIN), 0, what, &header(chain.family, 0), |message| {
             message.text(NFTA_CHAIN_TABLE, TABLE).text(NFTA_CHAIN_NAME, chain.name);
         });
     }
-    for &(set, name) in &wanted {
+    for name in bridges {
+        let element = Element::new(sets::BRIDGES, link_name(name).to_vec());
         let what = ("find in the firewall's bridges the link", name);
-        requests
-            .add(kind(NFT_MSG_GETSETELEM), 0, what, &header(INET, 0), |message| element(message, set, name));
+        requests.add(kind(NFT_MSG_GETSETELEM), 0, what, &header(INET, 0), |message| {
+            sets::write(message, &[element], false);
+        });
     }
 
-    let mut state = State { asked: wanted.len(), ..State::default() };
     let mut generation =
         Err(Error::Answer { operation: "find the firewall's generation", problem: "it has none" });
-    let mut right = 0;
+    let (mut there, mut current, mut right) = (false, false, 0);
     let mut refused = None;
     socket.ask(&requests, |position, answer| match (position, answer) {
         (0, Ok(payload)) => {
@@ -88,70 +81,104 @@ pub(super) fn look<'a>(socket: &mut Socket, bridges: &'a [&'a str]) -> Result<St
             generation = Err(Error::NoFirewall { operation: "use nf_tables", errno });
         }
         (0, Err(errno)) => generation = Err(Refusal::new("use nf_tables", "", errno).into()),
-        (1, Ok(payload)) => {
-            let is_ours =
-                Attributes::after(payload, HEADER).find(NFTA_TABLE_USERDATA) == Some(&comment(LAYOUT));
-            state.outdated = !is_ours;
-            right += usize::from(is_ours);
-        }
+        (1, Ok(_)) => there = true,
         (position, Ok(payload)) => {
+            let attributes = Attributes::after(payload, HEADER);
             if let Some(chain) = CHAINS.get(position - 2) {
-                let rules = Attributes::after(payload, HEADER).find(NFTA_CHAIN_USE).and_then(number_be);
-                right += usize::from(
-                    rules.and_then(|count| usize::try_from(count).ok()) == Some(chain.rules.len()),
-                );
-            } else {
-                state.elements.extend(wanted.get(position - 2 - CHAINS.len()));
+                let rules = attributes.find(NFTA_CHAIN_USE).and_then(number_be);
+                let rules = rules.and_then(|count| usize::try_from(count).ok());
+                right += usize::from(rules == Some(chain.rules.len()));
+                if position == 2 {
+                    current = attributes.find(NFTA_CHAIN_USERDATA).and_then(comment_of) == Some(LAYOUT);
+                }
+            } else if let Some(place) = state.bridges.get_mut(position - 2 - CHAINS.len()) {
+                *place = Some(description(attributes).unwrap_or_default());
             }
         }
         (_, Err(Errno::NOENT)) => {}
         (_, Err(errno)) => refused = Some(errno),
     })?;
     state.generation = generation?;
-    state.whole = right == 1 + CHAINS.len();
+    state.outdated = there && !current;
+    state.whole = there && current && right == CHAINS.len();
     match refused {
         Some(errno) => Err(Refusal::new("look at the firewall table", TABLE, errno).into()),
         None => Ok(state),
     }
 }
 
-/// A base chain of somebody else's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignChain {
-    /// "ip" or "inet".
-    pub family: &'static str,
-    /// Its table.
-    pub table: String,
-    /// Its name.
-    pub chain: String,
+/// The comment of the one element in an answer.
+fn description(attributes: Attributes<'_>) -> Option<String> {
+    let elements = attributes.find(NFTA_ELEMENTS)?;
+    let element = Attributes::of(elements).find(NFTA_LIST_ELEM)?;
+    let userdata = Attributes::of(element).find(NFTA_SET_ELEM_USERDATA)?;
+    comment_of(userdata).map(str::to_owned)
 }
 
-/// Finds chains of others that drop forwarded IPv4 packets unless a rule of theirs accepts them. Since a drop
-/// anywhere is final, containers behind such a chain reach nothing beyond this host before its owner lets them:
-/// `iptables -I FORWARD -i BRIDGE -j ACCEPT` and `-o`, or a rule of `DOCKER-USER`.
-///
-/// Rules of the old iptables (`iptables-legacy`) cannot be seen from here.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn foreign_drops() -> Result<Vec<ForeignChain>> {
-    let mut socket = super::open()?;
-    let build = |requests: &mut Requests<'_>| {
-        requests.add(kind(NFT_MSG_GETCHAIN), DUMP, ("list the firewall's chains", ""), &header(0, 0), |_| {});
+/// Those of the elements that are there (a map's whatever it leads to).
+pub(super) fn present(socket: &mut Socket, elements: &[Element]) -> Result<Vec<Element>> {
+    let mut found = Vec::new();
+    for some in elements.chunks(QUESTIONS) {
+        let mut requests = socket.requests();
+        for element in some {
+            let what = ("look into the firewall set", element.set);
+            requests.add(kind(NFT_MSG_GETSETELEM), 0, what, &header(element.family, 0), |message| {
+                sets::write(message, std::slice::from_ref(element), false);
+            });
+        }
+        let mut refused = None;
+        socket.ask(&requests, |position, answer| match answer {
+            Ok(_) => found.extend(some.get(position).cloned()),
+            Err(Errno::NOENT) => {}
+            Err(errno) => refused = Some(errno),
+        })?;
+        if let Some(errno) = refused {
+            return Err(Refusal::new("look into the firewall table", TABLE, errno).into());
+        }
+    }
+    Ok(found)
+}
+
+/// The chains and sets that are in our tables.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    /// Family and name.
+    pub(super) chains: Vec<(u8, String)>,
+    /// Family, name, and the numbers of the key's and the data's types.
+    pub(super) sets: Vec<(u8, String, (u32, u32))>,
+}
+
+/// Lists them.
+pub(super) fn inventory(socket: &mut Socket) -> Result<Inventory> {
+    let named = |attributes: Attributes<'_>, table, name| {
+        let ours = attributes.find(table).and_then(text) == Some(TABLE);
+        attributes.find(name).and_then(text).filter(|_| ours).map(str::to_owned)
     };
-    socket.dump(build, |payload| {
-        let family = match *payload.first()? {
-            INET => "inet",
-            NFPROTO_IPV4 => "ip",
-            _ => return None,
-        };
-        let attributes = Attributes::after(payload, HEADER);
-        let hook = attributes.find(NFTA_CHAIN_HOOK)?;
-        let forwards = Attributes::of(hook).find(NFTA_HOOK_HOOKNUM).and_then(number_be) == Some(FORWARD);
-        let drops = attributes.find(NFTA_CHAIN_POLICY).and_then(number_be) == Some(NF_DROP);
-        let table = attributes.find(NFTA_CHAIN_TABLE).and_then(text)?;
-        let chain = attributes.find(NFTA_CHAIN_NAME).and_then(text)?;
-        let found = ForeignChain { family, table: table.to_owned(), chain: chain.to_owned() };
-        (forwards && drops && table != TABLE).then_some(found)
-    })
+    let ours = |family: &u8| matches!(*family, INET | BRIDGE);
+    let chains = socket.dump(
+        |requests| all(requests, NFT_MSG_GETCHAIN, "list the firewall's chains"),
+        |payload| {
+            let family = *payload.first().filter(|family| ours(family))?;
+            let attributes = Attributes::after(payload, HEADER);
+            Some((family, named(attributes, NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME)?))
+        },
+    )?;
+    let sets = socket.dump(
+        |requests| all(requests, NFT_MSG_GETSET, "list the firewall's sets"),
+        |payload| {
+            let family = *payload.first().filter(|family| ours(family))?;
+            let attributes = Attributes::after(payload, HEADER);
+            let name = named(attributes, NFTA_SET_TABLE, NFTA_SET_NAME)?;
+            let number = |kind| attributes.find(kind).and_then(number_be).unwrap_or(0);
+            Some((family, name, (number(NFTA_SET_KEY_TYPE), number(sets::NFTA_SET_DATA_TYPE))))
+        },
+    )?;
+    // Anonymous sets go with their rules.
+    let sets = sets.into_iter().filter(|(_, name, _)| !name.starts_with("__")).collect();
+    Ok(Inventory { chains, sets })
+}
+
+/// Asks for all of a kind, of all families.
+pub(super) fn all(requests: &mut Requests<'_>, message: u16, operation: &'static str) {
+    requests.add(kind(message), DUMP, (operation, ""), &header(0, 0), |_| {});
 }

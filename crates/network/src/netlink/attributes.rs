@@ -1,6 +1,6 @@
 //! Reading attributes out of what the kernel sent. A length that does not fit ends the list: nothing can panic.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 const TYPE: u16 = 0x3fff;
 const HEADER: usize = 4;
@@ -55,9 +55,10 @@ pub(crate) fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value.get(..end)?).ok()
 }
 
-/// An IPv4 address.
-pub(crate) fn address(value: &[u8]) -> Option<Ipv4Addr> {
-    <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from)
+/// An address: of IPv6 if it has sixteen bytes, of IPv4 if it has four.
+pub(crate) fn address(value: &[u8]) -> Option<IpAddr> {
+    let ipv4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
+    ipv4.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from)).ok()
 }
 
 #[cfg(test)]

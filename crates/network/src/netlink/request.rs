@@ -14,6 +14,8 @@ pub(crate) const ACK: u16 = 0x4;
 pub(crate) const DUMP: u16 = 0x300;
 /// NLM_F_EXCL: an error if it is there already.
 pub(crate) const EXCLUSIVE: u16 = 0x200;
+/// NLM_F_REPLACE: in place of the one that is there.
+pub(crate) const REPLACE: u16 = 0x100;
 /// NLM_F_CREATE: make it if it is not there.
 pub(crate) const CREATE: u16 = 0x400;
 

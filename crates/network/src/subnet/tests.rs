@@ -111,6 +111,33 @@ fn the_254th_container_of_a_24_is_one_too_many() {
 }
 
 #[test]
+fn ipv6_networks_are_cut_from_the_hosts_own_unique_local_addresses() {
+    let pool = unique_local_pool([1, 2, 3, 4, 5]);
+    assert_eq!(pool.base.to_string(), "fd01:203:405::/48");
+    let first = choose_subnet(&[pool], &[], &[]).unwrap();
+    assert_eq!(first.to_string(), "fd01:203:405::/64");
+    let whole: Ipv6Net = "2000::/3".parse().unwrap();
+    let route: Ipv6Net = "fd01:203:405:2::/63".parse().unwrap();
+    let second: Ipv6Net = "fd01:203:405:1::/64".parse().unwrap();
+    let third = choose_subnet(&[pool], &[first, second], &[route, whole]).unwrap();
+    assert_eq!(third.to_string(), "fd01:203:405:4::/64");
+    assert_eq!(collision(third, &[route, whole]), None);
+    assert_eq!(collision(route.subnets(64).unwrap().next().unwrap(), &[whole, route]), Some(route));
+
+    let gateway = "fd01:203:405::1".parse().unwrap();
+    let addresses = AddressRange::new(first, gateway);
+    let next = addresses.next_free(|_| false, None).unwrap();
+    assert_eq!(next.to_string(), "fd01:203:405::2");
+    assert_eq!(addresses.next_free(|_| false, Some(next)).unwrap().to_string(), "fd01:203:405::3");
+    assert!(!addresses.allows(first.network()) && addresses.allows(first.broadcast()));
+    assert_eq!(addresses.capacity(), (1 << 64) - 2);
+    let everything = AddressRange::new("::/0".parse::<Ipv6Net>().unwrap(), gateway);
+    assert!(everything.capacity() > 1 << 127);
+    let last = everything.next_free(|_| false, Some(Ipv6Addr::from_bits(u128::MAX - 1))).unwrap();
+    assert_eq!(last, Ipv6Addr::from_bits(u128::MAX));
+}
+
+#[test]
 fn a_range_lies_within_its_subnet() {
     let addresses = AddressRange::new(net("10.0.0.0/16"), Ipv4Addr::new(10, 0, 0, 1));
     let part = addresses.within(net("10.0.5.0/30")).unwrap();

@@ -9,9 +9,11 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use bulkhead_network::bridge::{self, Bridge, Masquerade};
-use bulkhead_network::endpoint::{self, Endpoint};
+use bulkhead_network::bridge::{self, Bridge, Masquerade, Policy};
+use bulkhead_network::endpoint::{self, Endpoint, Uplink};
+use bulkhead_network::firewall::{self, Presence};
 use bulkhead_network::mac;
+use ipnet::{IpNet, Ipv4Net};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
@@ -72,39 +74,73 @@ impl Namespace {
 
 /// A bridge 10.77.N.1/24.
 pub(crate) fn a_bridge(number: u8) -> Bridge {
-    let subnet = format!("10.77.{number}.0/24").parse().unwrap();
-    Bridge { name: format!("bhtest{number}"), subnet, gateway: Ipv4Addr::new(10, 77, number, 1), mtu: 1500 }
+    let own = format!("10.77.{number}.1/24").parse().unwrap();
+    Bridge { name: format!("bhtest{number}"), addresses: vec![own], mtu: 1500, policy: Policy::default() }
 }
 
 /// The container with the last byte `last` on that bridge.
 pub(crate) fn an_endpoint(bridge: &Bridge, last: u8) -> Endpoint {
-    let [a, b, c, _] = bridge.subnet.network().octets();
+    let own = bridge.ipv4().unwrap();
+    let [a, b, c, _] = own.addr().octets();
     let address = Ipv4Addr::new(a, b, c, last);
     Endpoint {
-        bridge: bridge.name.clone(),
-        host_link: endpoint::host_link_name(&format!("{}-{last}", bridge.name)),
+        uplink: Uplink::Bridge {
+            name: bridge.name.clone(),
+            host_link: endpoint::host_link_name(&format!("{}-{last}", bridge.name)),
+            isolated: !bridge.policy.icc,
+        },
         container_link: "eth0".to_owned(),
         mac: mac::of_address(address),
-        address: ipnet::Ipv4Net::new(address, bridge.subnet.prefix_len()).unwrap(),
-        gateway: bridge.gateway,
+        addresses: vec![Ipv4Net::new(address, own.prefix_len()).unwrap().into()],
+        gateways: vec![own.addr().into()],
         mtu: bridge.mtu,
+    }
+}
+
+/// The bridge's IPv4 address.
+pub(crate) fn gateway(bridge: &Bridge) -> Ipv4Addr {
+    bridge.ipv4().unwrap().addr()
+}
+
+/// The container's IPv4 address.
+pub(crate) fn ipv4(place: &Endpoint) -> Ipv4Addr {
+    let found = place.addresses.iter().find_map(|address| match address {
+        IpNet::V4(address) => Some(address.addr()),
+        IpNet::V6(_) => None,
+    });
+    found.unwrap()
+}
+
+/// The near end of its pair.
+pub(crate) fn host_link(place: &Endpoint) -> &str {
+    match &place.uplink {
+        Uplink::Bridge { host_link, .. } => host_link,
+        Uplink::Macvlan { .. } => panic!("not on a bridge"),
     }
 }
 
 /// Makes sure of a bridge, with the firewall's table.
 pub(crate) fn ensure(bridge: &Bridge) {
     match bridge::ensure(bridge).unwrap() {
-        Masquerade::Standing => {}
+        Masquerade::Standing | Masquerade::Rebuilt => {}
         Masquerade::Unavailable(error) => panic!("{error}"),
     }
 }
 
-/// A new container on a bridge of `host`.
+/// A new container on a bridge of `host`, which the firewall lets send.
 pub(crate) fn a_container(host: &Namespace, bridge: &Bridge, last: u8) -> (Namespace, Endpoint) {
     let container = Namespace::new();
     let place = an_endpoint(bridge, last);
-    host.run(|| endpoint::attach(container.fd(), &place)).unwrap();
+    host.run(|| {
+        endpoint::attach(container.fd(), &place).unwrap();
+        firewall::admit(&presence(&place)).unwrap();
+    });
     (container, place)
+}
+
+/// What a container has in the firewall, but for ports.
+pub(crate) fn presence(place: &Endpoint) -> Presence {
+    Presence { senders: place.senders(), ports: Vec::new() }
 }
 
 /// A UDP socket inside of a namespace that gives up after some seconds.
