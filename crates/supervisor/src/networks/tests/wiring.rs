@@ -184,7 +184,8 @@ fn everybody_comes_by_a_port_of_both_families_whether_or_not_bridges_call_the_fi
             }
             // By the host's address, to itself.
             for at in ["10.77.1.1:8080", "[fd77:1::1]:8080"] {
-                asked(&container, &container, at).unwrap_or_else(|error| panic!("{at} with {calls}: {error}"));
+                asked(&container, &container, at)
+                    .unwrap_or_else(|error| panic!("{at} with {calls}: {error}"));
             }
         });
     }
