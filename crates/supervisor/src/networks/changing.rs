@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use bulkhead_isolation::namespaces::net::NetNamespace;
 use bulkhead_isolation::{Error, Result, Step};
+use bulkhead_network::endpoint::Endpoint;
 use rustix::fs::{Mode, OFlags, open};
 
 use super::wiring::identity_of;
@@ -11,17 +12,25 @@ use super::{Membership, STEP};
 use crate::life::Life;
 
 impl Life {
-    /// The running container is on one more network.
+    /// The running container is on one more network; or, if all that differs are its gateways on one that it is on
+    /// already, everything else goes out by these from now on.
     pub(crate) fn connect(&mut self, membership: Membership) -> Result<()> {
-        if self.wiring.memberships.iter().any(|one| one.id == membership.id) {
-            let (name, network) = (&self.identity.name, &membership.name);
-            return Err(Error::new(
-                STEP,
-                format!("endpoint with name {name} already exists in network {network}"),
-            ));
-        }
         let namespace = self.network_namespace()?;
-        self.wiring.join(namespace.as_fd(), membership)
+        let networks = &self.wiring.memberships;
+        let Some(at) = networks.iter().position(|one| one.id == membership.id) else {
+            return self.wiring.join(namespace.as_fd(), membership);
+        };
+        let turned = |old: &&Membership| {
+            let endpoint =
+                Endpoint { gateways: old.endpoint.gateways.clone(), ..membership.endpoint.clone() };
+            endpoint == old.endpoint && membership.endpoint.gateways != old.endpoint.gateways
+        };
+        if networks.get(at).filter(turned).is_none() {
+            let (name, network) = (&self.identity.name, &membership.name);
+            let why = format!("endpoint with name {name} already exists in network {network}");
+            return Err(Error::new(STEP, why));
+        }
+        self.wiring.turn(namespace.as_fd(), at, membership.endpoint)
     }
 
     /// It is no longer on that network.

@@ -12,7 +12,6 @@
 
 mod changing;
 mod holder;
-mod kernel;
 mod leading;
 mod ports;
 mod proxy;

@@ -11,17 +11,17 @@
 //! No descriptor keeps the network namespace: it is opened by its first program's number when it is needed, which is
 //! nobody else's before we have waited for it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use bulkhead_isolation::{Error, Result, Step};
-use bulkhead_network::endpoint::{self, Uplink};
-use bulkhead_network::firewall::{self, Presence, Protocol, Sender};
+use bulkhead_network::bridge;
+use bulkhead_network::endpoint::{self, Endpoint};
+use bulkhead_network::firewall::{self, Presence};
 use bulkhead_sys::fail;
 use rustix::fs::fstat;
 
-use super::kernel;
 use super::leading::{Leading, Targets, covers_loopback4, covers_loopback6, lead};
 use super::ports::{self, Lease};
 use super::proxy::Proxy;
@@ -101,15 +101,25 @@ impl Wiring {
             && let Some(membership) = self.memberships.pop()
         {
             // The error that led here is the one to tell.
-            let _ = kernel::detach(&membership.endpoint);
+            let _ = endpoint::detach(namespace, &membership.endpoint);
         }
         settled
     }
 
+    /// It is on that network as before, and everything else goes out by other gateways of it.
+    pub(super) fn turn(&mut self, namespace: BorrowedFd<'_>, at: usize, endpoint: Endpoint) -> Result<()> {
+        endpoint::route_by(namespace, &endpoint).map_err(failed)?;
+        fail::point("connect: routed");
+        if let Some(membership) = self.memberships.get_mut(at) {
+            membership.endpoint = endpoint;
+        }
+        self.settle()
+    }
+
     /// It is no longer on that network.
-    pub(super) fn leave(&mut self, _namespace: BorrowedFd<'_>, at: usize) -> Result<()> {
+    pub(super) fn leave(&mut self, namespace: BorrowedFd<'_>, at: usize) -> Result<()> {
         let Some(membership) = self.memberships.get(at) else { return Ok(()) };
-        kernel::detach(&membership.endpoint).map_err(failed)?;
+        endpoint::detach(namespace, &membership.endpoint).map_err(failed)?;
         fail::point("disconnect: detached");
         self.memberships.remove(at);
         self.settle()
@@ -161,7 +171,7 @@ impl Wiring {
         let loopback6 = self.prepare_bridges(&targets)?;
         let mut leading = lead(&self.leases, &targets, loopback6);
         let presence = Presence {
-            senders: self.memberships.iter().flat_map(senders).collect(),
+            senders: self.memberships.iter().flat_map(|one| one.endpoint.senders()).collect(),
             ports: std::mem::take(&mut leading.kernel),
         };
         let supervisor =
@@ -181,20 +191,20 @@ impl Wiring {
     /// the host's. Says whether the kernel can lead `::1` to it.
     fn prepare_bridges(&self, targets: &Targets) -> Result<bool> {
         let covered = |covers: fn(IpAddr) -> bool| self.leases.iter().any(|lease| covers(lease.address));
-        if let Some(target) = targets.ipv4.as_ref().filter(|_| covered(covers_loopback4)) {
-            kernel::allow_loopback(&target.bridge)
-                .step(STEP, || format!("let 127.0.0.1 through to {}", target.bridge))?;
+        let mut loopback6 = false;
+        for (target, covers) in [
+            (&targets.ipv4, covers_loopback4 as fn(IpAddr) -> bool),
+            (&targets.ipv6, covers_loopback6 as fn(IpAddr) -> bool),
+        ] {
+            let Some(target) = target.as_ref().filter(|_| covered(covers)) else { continue };
+            let addresses = self.memberships.iter().flat_map(|one| &one.endpoint.addresses);
+            let address: Vec<_> = addresses.copied().filter(|one| one.addr() == target.address).collect();
+            loopback6 = bridge::allow_loopback(&target.bridge, &address).map_err(failed)?;
         }
-        let loopback6 = match &targets.ipv6 {
-            Some(target) if covered(covers_loopback6) => {
-                kernel::allow_loopback6(&target.bridge).map_err(failed)?
-            }
-            _ => false,
-        };
         let mut links: Vec<&str> = targets.all().map(|target| target.host_link.as_str()).collect();
         links.dedup();
         for link in links {
-            kernel::reflect(link).map_err(failed)?;
+            endpoint::reflect(link).map_err(failed)?;
         }
         Ok(loopback6)
     }
@@ -231,8 +241,6 @@ impl Wiring {
             admitted => admitted.map_err(failed)?,
         }
         fail::point("publish: admitted");
-        // Those who asked before there was an answer are to be answered by the container from now on.
-        forget_flows(&next.presence).map_err(failed)?;
         self.proxy.serve(&leading.proxy).step(STEP, || "listen at the published ports")
     }
 
@@ -274,7 +282,6 @@ impl Wiring {
         let ours = matches!(published::read(&file), Ok(Some(now)) if now.supervisor == said.supervisor);
         if ours && lock.is_ok() && firewall_lets_go(&said.presence) {
             fail::point("publish: taken out of the firewall");
-            let _ = forget_flows(&said.presence);
             self.leases.clear();
             fail::point("publish: ports given back");
             let _ = published::remove(&self.folder, &said);
@@ -309,24 +316,6 @@ fn firewall_lets_go(presence: &Presence) -> bool {
     matches!(firewall::dismiss(presence), Ok(()) | Err(bulkhead_network::Error::NoFirewall { .. }))
 }
 
-/// Whom a container may say that it is, on one network: its addresses there, and the one that its link gives itself
-/// where there is IPv6.
-fn senders(membership: &Membership) -> Vec<Sender> {
-    let endpoint = &membership.endpoint;
-    let Uplink::Bridge { host_link, .. } = &endpoint.uplink else { return Vec::new() };
-    let sender = |address| Sender { host_link: host_link.clone(), mac: endpoint.mac, address };
-    let mut senders: Vec<Sender> = endpoint.addresses.iter().map(|address| sender(address.addr())).collect();
-    if senders.iter().any(|sender| sender.address.is_ipv6()) {
-        senders.push(sender(link_local(endpoint.mac)));
-    }
-    senders
-}
-
-/// RFC 4291, appendix A.
-fn link_local([a, b, c, d, e, f]: [u8; 6]) -> IpAddr {
-    IpAddr::from(Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f]))
-}
-
 /// What of the one is not in the other.
 fn without(one: &Presence, other: &Presence) -> Presence {
     Presence {
@@ -338,13 +327,4 @@ fn without(one: &Presence, other: &Presence) -> Presence {
 fn add(one: &mut Presence, other: &Presence) {
     one.senders.extend(other.senders.iter().cloned());
     one.ports.extend(&other.ports);
-}
-
-/// Connection tracking remembers where the datagrams of a client went, for as long as they come: it must forget when
-/// that changes.
-fn forget_flows(presence: &Presence) -> bulkhead_network::Result<()> {
-    let ports = presence.ports.iter().filter(|port| port.protocol == Protocol::Udp);
-    ports
-        .map(|port| (port.address, port.port))
-        .try_for_each(|(address, port)| kernel::forget_udp(address, port))
 }

@@ -148,7 +148,7 @@ impl Connection {
     fn advance(&mut self, side: Side) -> Result<bool> {
         if self.connecting {
             if side == Side::Client {
-                return self.broken(side).map(|broken| !broken);
+                return if self.broken(side)? { Err(Errno::CONNRESET) } else { Ok(true) };
             }
             sockopt::socket_error(&self.server)??;
             self.connecting = false;

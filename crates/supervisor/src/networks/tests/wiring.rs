@@ -15,10 +15,13 @@ const ID: &str = "ababababababababababababababababababababababababababababababab
 
 /// The bridge of the network `number`, on this host.
 fn a_bridge(number: u8) {
-    let addresses = vec![format!("10.77.{number}.1/24").parse().unwrap()];
+    let addresses = vec![
+        format!("10.77.{number}.1/24").parse().unwrap(),
+        format!("fd77:{number}::1/64").parse().unwrap(),
+    ];
     let policy = Policy::default();
     let bridge = Bridge { name: format!("bhtest{number}"), addresses, mtu: 1500, policy };
-    assert!(matches!(bridge::ensure(&bridge).unwrap(), bridge::Masquerade::Standing));
+    assert!(!matches!(bridge::ensure(&bridge).unwrap(), bridge::Masquerade::Unavailable(_)));
 }
 
 fn wiring(state: &Path, memberships: Vec<Membership>, publish: &[Publish]) -> Wiring {
@@ -35,7 +38,7 @@ fn links(namespace: &Namespace) -> Vec<String> {
 
 /// What the program in `container` at its port 80 answers with to whoever comes to `at` on the host.
 fn asked(host: &Namespace, container: &Namespace, at: &str) -> std::io::Result<()> {
-    let server = container.run(|| TcpListener::bind("0.0.0.0:80"))?;
+    let server = container.run(|| TcpListener::bind("[::]:80"))?;
     let client = host.run(|| TcpStream::connect(at))?;
     let (met, _) = server.accept()?;
     sockopt::set_socket_linger(&met, Some(std::time::Duration::ZERO))?;
@@ -92,8 +95,11 @@ fn networks_come_and_go_and_ports_follow() {
         wiring.withdraw();
         assert!(read(&folder.join(ID)).unwrap().is_none());
         assert_eq!(std::fs::read_dir(folder.join("ports")).unwrap().count(), 0);
-        TcpListener::bind("127.0.0.1:8080").unwrap();
-        assert!(asked(&host, &container, "127.0.0.1:8080").is_err());
+        // Who has the port from now on is met there.
+        let server = TcpListener::bind("127.0.0.1:8080").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let client = TcpStream::connect("127.0.0.1:8080").unwrap();
+        assert_eq!(server.accept().unwrap().1, client.local_addr().unwrap());
     });
 }
 
@@ -144,4 +150,43 @@ fn the_next_run_takes_over_what_the_last_one_left() {
         assert_eq!(read(&folder.join(ID)).unwrap(), Some(said));
         TcpListener::bind("0.0.0.0:8080").unwrap();
     });
+}
+
+#[test]
+fn everybody_comes_by_a_port_of_both_families_whether_or_not_bridges_call_the_firewall() {
+    for calls in ["0", "1"] {
+        let host = Namespace::host();
+        let container = Namespace::new();
+        let state = tempfile::tempdir().unwrap();
+        host.run(|| {
+            for family in ["iptables", "ip6tables"] {
+                let file = format!("/proc/sys/net/bridge/bridge-nf-call-{family}");
+                // A kernel that cannot does not.
+                if Path::new(&file).exists() {
+                    std::fs::write(file, calls).unwrap();
+                }
+            }
+            a_bridge(1);
+            let tcp = publish(None, (8080, 8080), 80, Protocol::Tcp);
+            let network = membership(1, &["10.77.1.2/24", "fd77:1::2/64"], true);
+            let mut wiring = wiring(state.path(), vec![network], &[tcp]);
+            wiring.connect_newborn(container.fd()).unwrap();
+            for at in ["127.0.0.1:8080", "10.77.1.1:8080", "[fd77:1::1]:8080"] {
+                asked(&host, &container, at).unwrap_or_else(|error| panic!("{at} with {calls}: {error}"));
+            }
+            // The kernel can, or else the proxy listens.
+            let kernel = read_published(&state.path().join("published"), ID).unwrap().unwrap().presence.ports;
+            let mut proxied = 0;
+            wiring.proxy.watch(|_, _, _| proxied += 1);
+            assert_eq!((kernel.len(), proxied), if calls == "0" { (3, 0) } else { (2, 1) });
+            if calls == "0" {
+                asked(&host, &container, "[::1]:8080").unwrap();
+            }
+            // By the host's address, to itself.
+            for at in ["10.77.1.1:8080", "[fd77:1::1]:8080"] {
+                asked(&container, &container, at)
+                    .unwrap_or_else(|error| panic!("{at} with {calls}: {error}"));
+            }
+        });
+    }
 }
