@@ -216,8 +216,10 @@ while True:
     forge("mac");
     wait::until("the forged ones are heard", || heard().lines().count() == 3);
     assert_eq!(heard(), format!("{attacker}\n{third}\n{attacker}"));
-    forge("arp");
-    wait::until("the victim believes it", || mac(&knows()) != mac(&before));
+    wait::until("the victim believes it", || {
+        forge("arp");
+        mac(&knows()) != mac(&before)
+    });
     host.sh("kill $(cat /tmp/listener)").prints("");
     host.finish();
 }
@@ -242,9 +244,6 @@ fn others_rules_are_left_alone_and_the_user_s_chain_is_theirs() {
     assert!(outside.ask(&format!("{HERE}:8081")).starts_with("more to "));
     host.sh("nft flush chain inet bulkhead bulkhead-user").prints("");
     assert!(outside.ask(&format!("{HERE}:8080")).starts_with("web to "));
-    let counters = |text: &str| {
-        text.split(' ').filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" ")
-    };
     let after = host.sh("nft list table inet mine; nft list table ip bulkhead-not").stdout();
     assert_eq!(after, before);
     outside.end();

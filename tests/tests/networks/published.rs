@@ -43,7 +43,7 @@ fn a_port_is_reached_by_every_way_and_by_no_other() {
         }
         assert!(outside.ask(&format!("[{HERE6}]:8080")).starts_with("web to "));
         // What is not published is not there, not even with a route to it.
-        assert!(outside.ask(&format!("{HERE}:80")).contains("refused"));
+        assert!(outside.ask(&format!("{HERE}:80")).contains("Couldn't connect"));
         let (web, other) = (address(&host, "web", "bridge"), address(&host, "other", "bridge"));
         outside.sh(&format!("ip route add 172.16.0.0/12 via {HERE}"));
         for at in [&web, &other] {
@@ -51,7 +51,7 @@ fn a_port_is_reached_by_every_way_and_by_no_other() {
             assert!(answer.contains("time"), "{at} by a route: {answer}");
         }
         host.bulkhead(["rm", "-f", "web"]).prints("web");
-        assert!(ask(&host, "127.0.0.1:8080").contains("refused"));
+        assert!(ask(&host, "127.0.0.1:8080").contains("Couldn't connect"));
         outside.end();
         host.finish();
     }
@@ -207,6 +207,6 @@ fn a_restarted_container_has_its_port_again() {
     host.sh(&format!("kill -9 {pid}")).prints("");
     wait::until("it serves again", || ask(&host, "127.0.0.1:8080").starts_with("web to "));
     host.bulkhead(["stop", "-t", "0", "web"]).prints("web");
-    assert!(ask(&host, "127.0.0.1:8080").contains("refused"));
+    assert!(ask(&host, "127.0.0.1:8080").contains("Couldn't connect"));
     host.finish();
 }

@@ -110,6 +110,12 @@ impl Wiring {
     pub(super) fn turn(&mut self, namespace: BorrowedFd<'_>, at: usize, endpoint: Endpoint) -> Result<()> {
         endpoint::route_by(namespace, &endpoint).map_err(failed)?;
         fail::point("connect: routed");
+        // Nothing goes out by the others' any more.
+        let turned =
+            |gateway: &IpAddr| endpoint.gateways.iter().any(|new| new.is_ipv6() == gateway.is_ipv6());
+        for membership in &mut self.memberships {
+            membership.endpoint.gateways.retain(|gateway| !turned(gateway));
+        }
         if let Some(membership) = self.memberships.get_mut(at) {
             membership.endpoint = endpoint;
         }

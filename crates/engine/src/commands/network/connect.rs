@@ -4,11 +4,13 @@
 //! supervisor makes the link; then the note goes. Who finds the note of a killed command takes the place back.
 
 use bollard_stubs::models::EndpointSettings;
+use bulkhead_supervisor::networks::Membership;
 use bulkhead_supervisor::protocol::{Reply, Request};
 use bulkhead_supervisor::status::ProcessId;
 
 use crate::error::{Doing, Error, Result};
 use crate::networks::asked::settings_of;
+use crate::networks::memberships::{Place, link_of};
 use crate::spec::namespaces::{Mode, Modes};
 use crate::store::containers::{self, Container};
 use crate::store::networks::{self, Driver, Network};
@@ -110,7 +112,33 @@ impl Engine {
             return Err(Error::NotFound { kind: "network", name: network.name.clone() });
         };
         self.ensure_network(network)?;
-        let membership = self.membership(container, place, &places)?;
+        let mut membership = self.membership(container, place, &places)?;
+        // There may be a default route, which goes on until it is replaced.
+        membership.endpoint.gateways.clear();
+        self.tell_network(container, membership)?;
+        bulkhead_sys::fail::point("connect: link there");
+        let before: Vec<Place> =
+            places.iter().filter(|(endpoint, _)| endpoint.network != network.id).cloned().collect();
+        self.reroute(container, &before, &places)
+    }
+
+    /// Has everything that is on none of the container's networks go out by the one that it should, which may be another
+    /// than `before`.
+    pub(super) fn reroute(&self, container: &Container, before: &[Place], now: &[Place]) -> Result<()> {
+        for place in now {
+            let membership = self.membership(container, place, now)?;
+            let known = match before.iter().find(|(endpoint, _)| endpoint.network == place.0.network) {
+                Some(place) => link_of(&place.0, &place.1, before)?.gateways,
+                None => Vec::new(),
+            };
+            if !membership.endpoint.gateways.is_empty() && membership.endpoint.gateways != known {
+                self.tell_network(container, membership)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_network(&self, container: &Container, membership: Membership) -> Result<()> {
         match self.ask(container, &Request::Connect(Box::new(membership)), &[]) {
             Ok((Reply::Done, _)) => Ok(()),
             Ok((Reply::Failed(error), _)) => Err(super::of_old(container, error)),

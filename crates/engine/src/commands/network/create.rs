@@ -9,10 +9,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rusqlite::Connection;
 
 use super::{first_host, host_routes, made, overlap, subnet};
+use crate::Engine;
 use crate::error::{Error, Result};
 use crate::store::networks::{self, Driver, Ipam, Network, Settings};
 use crate::store::settings;
-use crate::{Engine, names};
 
 /// The setting that holds the beginning of this engine's own IPv6 subnets.
 const ULA: &str = "ipv6 prefix";
@@ -28,7 +28,7 @@ impl Engine {
         self.default_network()?;
         refuse_what_is_not_there(&request)?;
         let name = request.name.clone();
-        if !names::is_valid(&name) || matches!(name.as_str(), "default" | "bridge" | "host" | "none") {
+        if !is_valid(&name) || matches!(name.as_str(), "default" | "bridge" | "host" | "none") {
             return Err(match name.as_str() {
                 "bridge" | "host" | "none" | "default" => Error::Conflict(format!(
                     "operation is not permitted on predefined {name} network: it is there already"
@@ -112,6 +112,12 @@ impl Engine {
         self.tell("network", "create", &network.id, of_network(&network));
         Ok(network)
     }
+}
+
+/// Docker's rule, by which one character is enough here.
+fn is_valid(name: &str) -> bool {
+    name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 /// What events say of a network.

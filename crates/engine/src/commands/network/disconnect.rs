@@ -44,6 +44,9 @@ impl Engine {
         self.store
             .write(|transaction| endpoints::leave(transaction, &network.id, &container.id).map(drop))?;
         bulkhead_sys::fail::point("disconnect: place given back");
+        if self.condition(container)?.running().is_some() {
+            self.reroute(container, &before, &self.places(&container.id)?)?;
+        }
         drop(lock);
         self.tell_of_network(network, container, "disconnect");
         hosts_files::networks_changed(self, container, &before)
