@@ -67,6 +67,7 @@
 
 pub mod address;
 pub mod bridge;
+pub mod conntrack;
 pub mod endpoint;
 mod error;
 pub mod files;

@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use bulkhead_network::bridge::{self, Bridge};
 use bulkhead_network::netlink::Socket;
 use bulkhead_network::{Error, address, link};
-use support::{Namespace, a_bridge, a_container, ensure};
+use support::{Namespace, a_bridge, a_container, a_dual_bridge, a_machine, ensure};
 
 fn describe(bridge: &Bridge) -> (link::Link, Vec<address::Address>) {
     let mut socket = Socket::open().unwrap();
@@ -110,7 +110,53 @@ fn names_and_gateways_that_cannot_be_are_refused_before_anything_is_done() {
             let error = bridge::ensure(&bad).map(drop).unwrap_err().to_string();
             assert!(error.contains(gateway) && error.contains("10.77.1.0/24"), "{error}");
         }
+        let anycast = Bridge { addresses: vec!["fd77:1::/64".parse().unwrap()], ..a_bridge(1) };
+        assert!(matches!(bridge::ensure(&anycast), Err(Error::Gateway { .. })));
+        let mut two = a_bridge(1);
+        two.addresses.push("10.78.1.1/24".parse().unwrap());
+        let error = bridge::ensure(&two).map(drop).unwrap_err().to_string();
+        assert!(error.contains("both 10.77.1.1/24 and 10.78.1.1/24"), "{error}");
         assert_eq!(Socket::open().unwrap().index_of("bhtest1").unwrap(), None);
+    });
+}
+
+#[test]
+fn a_router_of_ipv6_only_for_networks_with_it_and_advertisements_are_heard_as_before() {
+    let host = Namespace::host();
+    let machine = a_machine(&host);
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{name}")).unwrap();
+    host.output("ip", &["link", "add", "deaf", "type", "veth"]);
+    host.run(|| {
+        std::fs::write("/proc/sys/net/ipv6/conf/deaf/accept_ra", "0").unwrap();
+        ensure(&a_bridge(1));
+        assert_eq!((read("all/forwarding"), read("inside/accept_ra")), ("0\n".into(), "1\n".into()));
+        ensure(&a_dual_bridge(2));
+        assert_eq!((read("all/forwarding"), read("inside/accept_ra")), ("1\n".into(), "2\n".into()));
+        assert_eq!((read("deaf/accept_ra"), read("bhtest2/accept_ra")), ("0\n".into(), "0\n".into()));
+    });
+    drop(machine);
+}
+
+#[test]
+fn with_ipv6_alone_or_without_any_address() {
+    let host = Namespace::host();
+    let mut bridge = a_dual_bridge(1);
+    bridge.addresses.remove(0);
+    let none = Bridge { addresses: Vec::new(), ..a_bridge(2) };
+    host.run(|| {
+        for _ in 0..2 {
+            ensure(&bridge);
+            ensure(&none);
+        }
+        let (_, addresses) = describe(&bridge);
+        let texts: Vec<_> = addresses.iter().map(|found| found.address.to_string()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts.contains(&"fd77:1::1/64".to_owned()) && texts.iter().any(|text| text.starts_with("fe80::"))
+        );
+        let (link, addresses) = describe(&none);
+        assert!(link.up && addresses.is_empty());
+        assert_eq!(std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap(), "0\n");
     });
 }
 

@@ -1,16 +1,19 @@
 //! Containers on a bridge reach each other and the host, with what their endpoint says.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 
-use bulkhead_network::endpoint::{self, Uplink};
+use bulkhead_network::endpoint::{self, Endpoint, MacvlanMode, Uplink};
 use bulkhead_network::firewall;
 use bulkhead_network::netlink::Socket;
 use bulkhead_network::{address, link, route};
 use support::{
-    Namespace, a_bridge, a_container, an_endpoint, ensure, gateway, host_link, ipv4, presence, send, udp,
+    Namespace, a_bridge, a_container, a_dual_bridge, a_machine, an_endpoint, ensure, gateway, host_link,
+    ipv4, ipv6, presence, send, udp,
 };
 
 #[test]
@@ -221,4 +224,146 @@ fn a_namespace_of_another_user_namespace_is_attached_the_same() {
     });
     let container = Namespace::of(netns.into());
     send(&udp(&container, ipv4(&place)), &udp(&host, gateway(&bridge))).unwrap();
+}
+
+#[test]
+fn both_families_at_once() {
+    let (host, bridge) = (Namespace::host(), a_dual_bridge(1));
+    host.run(|| ensure(&bridge));
+    let machine = a_machine(&host);
+    let (a, place_a) = a_container(&host, &bridge, 2);
+    let (b, place_b) = a_container(&host, &bridge, 3);
+    let (in_a, in_b) = (udp(&a, ipv6(&place_a)), udp(&b, ipv6(&place_b)));
+    assert_eq!(send(&in_a, &in_b).unwrap(), in_a.local_addr().unwrap());
+    let outside = udp(&machine, "2001:db8::2".parse::<std::net::IpAddr>().unwrap());
+    assert_eq!(send(&in_a, &outside).unwrap().ip().to_string(), "2001:db8::1");
+    let addresses = a.output("ip", &["-6", "-o", "address", "show", "dev", "eth0"]);
+    assert!(
+        addresses.contains("fd77:1::2/64") && addresses.contains("fe80::42:aff:fe4d:102/64"),
+        "{addresses}"
+    );
+    assert!(!addresses.contains("tentative"), "{addresses}");
+    assert!(a.output("ip", &["-6", "route"]).contains("default via fd77:1::1 dev eth0"));
+    let expected: Vec<ipnet::Ipv6Net> = vec!["fd77:1::/64".parse().unwrap()];
+    assert_eq!(a.run(|| route::list_ipv6(&mut Socket::open().unwrap()).unwrap()), expected);
+}
+
+#[test]
+fn connected_and_disconnected_while_it_runs() {
+    let host = Namespace::host();
+    let (front, back) = (a_dual_bridge(1), a_dual_bridge(2));
+    host.run(|| {
+        ensure(&front);
+        ensure(&back);
+    });
+    let (container, first) = a_container(&host, &front, 2);
+    let (other, other_place) = a_container(&host, &back, 3);
+    let mut second = an_endpoint(&back, 2);
+    second.container_link = "eth1".to_owned();
+    let gateways = std::mem::take(&mut second.gateways);
+    host.run(|| {
+        endpoint::attach(container.fd(), &second).unwrap();
+        firewall::admit(&presence(&second)).unwrap();
+    });
+    let inside = udp(&container, ipv4(&second));
+    send(&inside, &udp(&other, ipv4(&other_place))).unwrap();
+    // Back to one network, and its gateways.
+    host.run(|| {
+        assert!(endpoint::detach(container.fd(), &first).unwrap());
+        assert!(!endpoint::detach(container.fd(), &first).unwrap());
+        second.gateways = gateways;
+        endpoint::route_by(container.fd(), &second).unwrap();
+        endpoint::route_by(container.fd(), &second).unwrap();
+    });
+    send(&inside, &udp(&other, ipv4(&other_place))).unwrap();
+    let links = container.output("ip", &["-o", "link"]);
+    assert!(links.contains("eth1") && !links.contains("eth0"), "{links}");
+    assert!(container.output("ip", &["route"]).contains("default via 10.77.2.1 dev eth1"));
+    assert!(container.output("ip", &["-6", "route"]).contains("default via fd77:2::1 dev eth1"));
+}
+
+#[test]
+fn a_macvlan_is_a_machine_of_its_own_on_the_hosts_network() {
+    let host = Namespace::host();
+    let machine = a_machine(&host);
+    let place = |last: u8, parent: &str, mode| Endpoint {
+        uplink: Uplink::Macvlan { parent: parent.to_owned(), mode },
+        container_link: "eth0".to_owned(),
+        mac: [2, 0x42, 192, 0, 2, last],
+        addresses: vec![
+            format!("192.0.2.{last}/24").parse().unwrap(),
+            format!("2001:db8::{last}/64").parse().unwrap(),
+        ],
+        gateways: vec!["192.0.2.1".parse().unwrap()],
+        mtu: 1500,
+    };
+    let outside = udp(&machine, Ipv4Addr::new(192, 0, 2, 2));
+    let container = Namespace::new();
+    let first = place(50, "inside", MacvlanMode::Bridge);
+    assert!(first.senders().is_empty());
+    host.run(|| endpoint::attach(container.fd(), &first).unwrap());
+    let inside = udp(&container, ipv4(&first));
+    assert_eq!(send(&inside, &outside).unwrap(), inside.local_addr().unwrap());
+    let described = container.output("ip", &["-d", "link", "show", "eth0"]);
+    assert!(
+        described.contains("macvlan mode bridge") && described.contains("02:42:c0:00:02:32"),
+        "{described}"
+    );
+    assert!(host.run(|| endpoint::detach(container.fd(), &first).unwrap()));
+    assert!(!container.output("ip", &["-o", "link"]).contains("eth0"));
+
+    for (mode, text) in
+        [(MacvlanMode::Private, "private"), (MacvlanMode::Vepa, "vepa"), (MacvlanMode::Passthru, "passthru")]
+    {
+        let container = Namespace::new();
+        let place = place(51, "inside", mode);
+        host.run(|| endpoint::attach(container.fd(), &place).unwrap());
+        assert!(container.output("ip", &["-d", "link", "show", "eth0"]).contains(text));
+        assert!(host.run(|| endpoint::detach(container.fd(), &place).unwrap()));
+    }
+
+    // A VLAN of a link that is there is made; of one that is not, it is an error.
+    let tagged = Namespace::new();
+    match host.run(|| endpoint::attach(tagged.fd(), &place(52, "inside.50", MacvlanMode::Bridge))) {
+        Ok(()) => assert!(host.output("ip", &["-d", "link", "show", "inside.50"]).contains("id 50")),
+        Err(error) => {
+            // A kernel without VLANs says so, and of what.
+            assert_eq!(error.errno(), Some(rustix::io::Errno::OPNOTSUPP), "{error}");
+            assert!(error.to_string().contains("cannot create the VLAN link inside.50"), "{error}");
+        }
+    }
+    for missing in ["nowhere", "nowhere.50", "inside.0", "inside.5000"] {
+        let place = place(53, missing, MacvlanMode::Bridge);
+        let error = host.run(|| endpoint::attach(Namespace::new().fd(), &place)).unwrap_err().to_string();
+        assert!(error.contains(&format!("no network link {missing} in the host's")), "{error}");
+    }
+}
+
+#[test]
+fn names_are_asked_at_port_53_and_answered_from_there() {
+    let container = Namespace::host();
+    let service = udp(&container, Ipv4Addr::new(127, 0, 0, 11));
+    let listener = container.run(|| TcpListener::bind("127.0.0.11:0")).unwrap();
+    // The container has a name server of its own besides.
+    let own = container.run(|| UdpSocket::bind("0.0.0.0:53")).unwrap();
+    let (udp_port, tcp_port) = (service.local_addr().unwrap().port(), listener.local_addr().unwrap().port());
+    for _ in 0..2 {
+        endpoint::redirect_names(container.fd(), udp_port, tcp_port).unwrap();
+    }
+    let client = udp(&container, Ipv4Addr::LOCALHOST);
+    client.connect("127.0.0.11:53").unwrap();
+    client.send(b"who").unwrap();
+    let mut text = [0; 8];
+    let (_, from) = service.recv_from(&mut text).unwrap();
+    service.send_to(b"me", from).unwrap();
+    assert_eq!(client.recv(&mut text).unwrap(), 2);
+    let mut stream = container.run(|| TcpStream::connect("127.0.0.11:53")).unwrap();
+    let (mut accepted, _) = listener.accept().unwrap();
+    accepted.write_all(b"me").unwrap();
+    stream.read_exact(&mut text[..2]).unwrap();
+    let other = udp(&container, Ipv4Addr::LOCALHOST);
+    other.send_to(b"own", "127.0.0.1:53").unwrap();
+    own.recv_from(&mut text).unwrap();
+    let rules = container.output("nft", &["list", "ruleset"]);
+    assert_eq!(rules.matches("dnat to 127.0.0.11").count(), 2, "{rules}");
 }

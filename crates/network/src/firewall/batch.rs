@@ -53,7 +53,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds elements, in as few messages as they fit in. Those of one set should follow each other. That one is there
-    /// already is no error, unless it is a map's and leads elsewhere (EBUSY).
+    /// already is no error, unless it is a map's and leads elsewhere (EEXIST or EBUSY).
     pub(super) fn add(&mut self, elements: &'a [Element]) {
         self.elements(NFT_MSG_NEWSETELEM, CREATE, "add to the firewall set", elements, true);
     }

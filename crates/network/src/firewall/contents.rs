@@ -3,14 +3,10 @@
 use std::net::IpAddr;
 
 use super::batch::BRIDGE;
-use super::presence::{Presence, Protocol, PublishedPort, Sender};
+use super::presence::{Presence, PublishedPort, Sender};
 use super::sets::{self, Element, concatenation, link_name, octets};
 use crate::bridge::{Bridge, Policy};
 use crate::mac;
-
-const IPPROTO_TCP: u8 = 6;
-const IPPROTO_UDP: u8 = 17;
-const IPPROTO_SCTP: u8 = 132;
 
 /// A bridge's elements, the one of `bridges` first. That has a comment which says all that the others follow from: one
 /// look at it tells whether the table knows this bridge as it is, and, of another engine's bridge, how it is.
@@ -91,11 +87,7 @@ fn sender(sender: &Sender) -> Element {
 }
 
 fn port(published: &PublishedPort) -> Element {
-    let protocol = match published.protocol {
-        Protocol::Tcp => IPPROTO_TCP,
-        Protocol::Udp => IPPROTO_UDP,
-        Protocol::Sctp => IPPROTO_SCTP,
-    };
+    let protocol = published.protocol.number();
     let port = published.port.to_be_bytes();
     let set = match (published.address, published.address.is_unspecified()) {
         (IpAddr::V4(_), false) => sets::PORTS,
@@ -116,6 +108,7 @@ fn port(published: &PublishedPort) -> Element {
 
 #[cfg(test)]
 mod tests {
+    use super::super::presence::Protocol;
     use super::*;
     use proptest::prelude::*;
 

@@ -25,6 +25,17 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// Its number in IP's header.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+}
+
 /// An address that a container may send with, from one port of a bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sender {
@@ -73,7 +84,10 @@ pub fn admit(presence: &Presence) -> Result<()> {
     let mut batch = Batch::begin(&socket, None);
     batch.add(&elements);
     match batch.commit(&mut socket) {
-        Err(error) if error.errno() == Some(Errno::BUSY) => replace(&mut socket, &elements),
+        // Which of the two depends on the kernel.
+        Err(error) if matches!(error.errno(), Some(Errno::EXIST | Errno::BUSY)) => {
+            replace(&mut socket, &elements)
+        }
         other => other.map_err(super::unsupported),
     }
 }
@@ -129,7 +143,9 @@ fn delete(socket: &mut Socket, elements: &[Element]) -> Result<()> {
 fn attempt(mut change: impl FnMut() -> Result<()>) -> Result<()> {
     for _ in 0..TRIES {
         match change() {
-            Err(error) if matches!(error.errno(), Some(Errno::BUSY | Errno::NOENT | Errno::INTR)) => {}
+            Err(error)
+                if matches!(error.errno(), Some(Errno::EXIST | Errno::BUSY | Errno::NOENT | Errno::INTR)) => {
+            }
             other => return other,
         }
     }

@@ -82,3 +82,18 @@ fn a_description_that_is_cut_short_is_an_error() {
     assert!(read("bh0", Ok(&[0; 11])).is_err());
     assert!(matches!(read("bh0", Err(Errno::NODEV)), Ok(None)));
 }
+
+#[test]
+fn a_vlan_and_the_flags_of_a_port() {
+    let mut requests = Requests::starting_at(1);
+    create_vlan(&mut requests, "eth0.50", 4, 50);
+    let link = parse_as_others_do(requests.bytes().unwrap());
+    assert!(link.attributes.contains(&LinkAttribute::Link(4)), "{link:?}");
+    let text = format!("{link:?}");
+    assert!(text.contains("Kind(Vlan)") && text.contains("Id(50)"), "{text}");
+
+    let mut requests = Requests::starting_at(1);
+    port_flag(&mut requests, Which::Index(3, "bhp1"), PortFlag::Isolated);
+    let text = format!("{:?}", parse_as_others_do(requests.bytes().unwrap()));
+    assert!(text.contains("PortKind(Bridge)") && text.contains("Isolated(true)"), "{text}");
+}

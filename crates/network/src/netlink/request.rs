@@ -186,6 +186,11 @@ impl Message<'_> {
         self.attribute(kind | NESTED, inside)
     }
 
+    /// An attribute of attributes that are written already, as the kernel sent them.
+    pub(crate) fn nest_as_is(&mut self, kind: u16, attributes: &[u8]) -> &mut Self {
+        self.bytes(kind | NESTED, attributes)
+    }
+
     fn attribute(&mut self, kind: u16, value: impl FnOnce(&mut Message<'_>)) -> &mut Self {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 2]);

@@ -3,8 +3,10 @@
 // Not each test uses all of it; and outside of test functions clippy takes this for production code.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+pub(crate) mod traffic;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use bulkhead_network::bridge::{self, Bridge, Masquerade, Policy};
 use bulkhead_network::endpoint::{self, Endpoint, Uplink};
 use bulkhead_network::firewall::{self, Presence};
 use bulkhead_network::mac;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
@@ -78,6 +80,13 @@ pub(crate) fn a_bridge(number: u8) -> Bridge {
     Bridge { name: format!("bhtest{number}"), addresses: vec![own], mtu: 1500, policy: Policy::default() }
 }
 
+/// The same with IPv6, fd77:N::1/64.
+pub(crate) fn a_dual_bridge(number: u8) -> Bridge {
+    let mut bridge = a_bridge(number);
+    bridge.addresses.push(format!("fd77:{number}::1/64").parse().unwrap());
+    bridge
+}
+
 /// The container with the last byte `last` on that bridge.
 pub(crate) fn an_endpoint(bridge: &Bridge, last: u8) -> Endpoint {
     let own = bridge.ipv4().unwrap();
@@ -91,9 +100,24 @@ pub(crate) fn an_endpoint(bridge: &Bridge, last: u8) -> Endpoint {
         },
         container_link: "eth0".to_owned(),
         mac: mac::of_address(address),
-        addresses: vec![Ipv4Net::new(address, own.prefix_len()).unwrap().into()],
-        gateways: vec![own.addr().into()],
+        addresses: bridge.addresses.iter().map(|own| beside(*own, last)).collect(),
+        gateways: bridge.addresses.iter().map(IpNet::addr).collect(),
         mtu: bridge.mtu,
+    }
+}
+
+/// The address with the last byte `last` in the same subnet.
+fn beside(own: IpNet, last: u8) -> IpNet {
+    match own {
+        IpNet::V4(own) => {
+            let [a, b, c, _] = own.addr().octets();
+            Ipv4Net::new([a, b, c, last].into(), own.prefix_len()).unwrap().into()
+        }
+        IpNet::V6(own) => {
+            let mut octets = own.addr().octets();
+            octets[15] = last;
+            Ipv6Net::new(octets.into(), own.prefix_len()).unwrap().into()
+        }
     }
 }
 
@@ -109,6 +133,11 @@ pub(crate) fn ipv4(place: &Endpoint) -> Ipv4Addr {
         IpNet::V6(_) => None,
     });
     found.unwrap()
+}
+
+/// The container's IPv6 address.
+pub(crate) fn ipv6(place: &Endpoint) -> IpAddr {
+    place.addresses.iter().map(IpNet::addr).find(IpAddr::is_ipv6).unwrap()
 }
 
 /// The near end of its pair.
@@ -143,9 +172,44 @@ pub(crate) fn presence(place: &Endpoint) -> Presence {
     Presence { senders: place.senders(), ports: Vec::new() }
 }
 
+/// Another machine, on a link of the host's that is none of our bridges: the host has 192.0.2.1 and 2001:db8::1 there,
+/// the machine 192.0.2.2 and 2001:db8::2, and routes to all networks of these tests by the host.
+pub(crate) fn a_machine(host: &Namespace) -> Namespace {
+    let machine = Namespace::host();
+    let script = "
+        ip link add outside type veth peer name inside
+        ip link set outside netns /proc/self/fd/9
+        ip address add 192.0.2.1/24 dev inside
+        ip address add 2001:db8::1/64 dev inside nodad
+        ip link set inside up
+        exec nsenter --net=/proc/self/fd/9 sh -ec '
+            ip address add 192.0.2.2/24 dev outside
+            ip address add 2001:db8::2/64 dev outside nodad
+            ip link set outside up
+            ip route add 10.77.0.0/16 via 192.0.2.1
+            ip route add fd77::/16 via 2001:db8::1'";
+    let netns = format!("/proc/{}/fd/{}", std::process::id(), machine.fd().as_raw_fd());
+    let script = script.replace("/proc/self/fd/9", &netns);
+    host.output("sh", &["-ec", &script]);
+    machine
+}
+
+/// Whether packets within the host's bridges pass its firewall.
+pub(crate) fn bridges_call_firewall(host: &Namespace, do_they: bool) {
+    host.run(|| {
+        for name in ["iptables", "ip6tables"] {
+            let path = format!("/proc/sys/net/bridge/bridge-nf-call-{name}");
+            if std::path::Path::new(&path).exists() {
+                std::fs::write(path, if do_they { "1" } else { "0" }).unwrap();
+            }
+        }
+    });
+}
+
 /// A UDP socket inside of a namespace that gives up after some seconds.
-pub(crate) fn udp(namespace: &Namespace, address: Ipv4Addr) -> UdpSocket {
-    let socket = namespace.run(|| UdpSocket::bind((address, 0))).unwrap();
+pub(crate) fn udp(namespace: &Namespace, address: impl Into<IpAddr>) -> UdpSocket {
+    let address = address.into();
+    let socket = namespace.run(|| UdpSocket::bind((address, 0)).unwrap());
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket
 }
