@@ -25,6 +25,8 @@ const CONNECTIONS: usize = 512;
 const DESCRIPTORS: usize = 6;
 /// How many are accepted, or datagrams passed on, before others have their turn.
 const TURN: usize = 64;
+/// The largest datagram, in bytes.
+const LARGEST: usize = 65_535;
 /// How long nobody is accepted when there are no descriptors left.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -57,7 +59,7 @@ pub(crate) struct Proxy {
     listeners: Vec<Listener>,
     connections: Vec<Connection>,
     relays: Vec<Relay>,
-    /// What a datagram is read to; empty without relays.
+    /// What a datagram is read to; empty while there are none.
     buffer: Vec<u8>,
     next: u64,
     most: usize,
@@ -85,7 +87,6 @@ impl Proxy {
                 Protocol::Sctp => {}
             }
         }
-        self.buffer = vec![0; if self.relays.is_empty() { 0 } else { usize::from(u16::MAX) }];
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
         // Half of what there is stays for everything else.
@@ -135,6 +136,7 @@ impl Proxy {
                 }
             }
             Token::Datagrams(index) => {
+                self.buffer.resize(LARGEST, 0);
                 if let Some(relay) = self.relays.get_mut(index) {
                     relay.pass_on(&mut self.buffer, &mut self.next);
                 }
@@ -187,6 +189,9 @@ impl Proxy {
         self.paused = self.paused.filter(|until| *until > now);
         for relay in &mut self.relays {
             relay.forget_idle(now);
+        }
+        if !self.buffer.is_empty() && self.relays.iter().all(|relay| relay.flows.is_empty()) {
+            self.buffer = Vec::new();
         }
     }
 }
