@@ -18,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use bulkhead_network::conntrack;
 use bulkhead_network::firewall::{self, Presence, Protocol};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -151,13 +152,19 @@ pub(crate) fn having(folder: &Path, protocol: Protocol, port: u16) -> io::Result
 
 /// Takes what it says out of the firewall and then removes it. The lock is the caller's.
 pub(crate) fn clear(folder: &Path, published: &Published) -> io::Result<()> {
-    match firewall::dismiss(&published.presence) {
-        // There is no firewall for it to be in.
-        Ok(()) | Err(bulkhead_network::Error::NoFirewall { .. }) => {}
-        Err(error) => return Err(io::Error::other(error)),
-    }
+    dismiss(&published.presence)?;
     bulkhead_sys::fail::point("publish: dismissed");
     remove(folder, published)
+}
+
+/// Takes it out of the firewall, and has the kernel forget whom datagrams were led to.
+pub(crate) fn dismiss(presence: &Presence) -> io::Result<()> {
+    let dismissed = firewall::dismiss(presence).and_then(|()| conntrack::forget(&presence.ports).map(drop));
+    match dismissed {
+        // There is no firewall for it to be in.
+        Err(bulkhead_network::Error::NoFirewall { .. }) => Ok(()),
+        dismissed => dismissed.map_err(io::Error::other),
+    }
 }
 
 /// Says it. The lock is the caller's.

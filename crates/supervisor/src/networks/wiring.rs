@@ -16,9 +16,9 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use bulkhead_isolation::{Error, Result, Step};
-use bulkhead_network::bridge;
 use bulkhead_network::endpoint::{self, Endpoint};
 use bulkhead_network::firewall::{self, Presence};
+use bulkhead_network::{bridge, conntrack};
 use bulkhead_sys::fail;
 use rustix::fs::fstat;
 
@@ -235,6 +235,7 @@ impl Wiring {
     fn change(&mut self, gone: Option<&Presence>, next: &Published, leading: Leading) -> Result<()> {
         if let Some(gone) = gone.filter(|gone| **gone != Presence::default()) {
             firewall::dismiss(gone).map_err(failed)?;
+            conntrack::forget(&gone.ports).map_err(failed)?;
             fail::point("publish: changed ones dismissed");
         }
         let admitted = match gone {
@@ -247,6 +248,8 @@ impl Wiring {
             admitted => admitted.map_err(failed)?,
         }
         fail::point("publish: admitted");
+        // Datagrams of those who sent some before go where they went then, until that is forgotten.
+        conntrack::forget(&next.presence.ports).map_err(failed)?;
         self.proxy.serve(&leading.proxy).step(STEP, || "listen at the published ports")
     }
 
@@ -286,7 +289,7 @@ impl Wiring {
         // The next run of the container may be there already: then what we had is gone, and this is its.
         let file = self.folder.join(&self.id);
         let ours = matches!(published::read(&file), Ok(Some(now)) if now.supervisor == said.supervisor);
-        if ours && lock.is_ok() && firewall_lets_go(&said.presence) {
+        if ours && lock.is_ok() && published::dismiss(&said.presence).is_ok() {
             fail::point("publish: taken out of the firewall");
             self.leases.clear();
             fail::point("publish: ports given back");
@@ -316,10 +319,6 @@ fn failed(error: bulkhead_network::Error) -> Error {
     let mut named = Error::new(STEP, error.to_string());
     named.errno = error.errno().map(rustix::io::Errno::raw_os_error);
     named
-}
-
-fn firewall_lets_go(presence: &Presence) -> bool {
-    matches!(firewall::dismiss(presence), Ok(()) | Err(bulkhead_network::Error::NoFirewall { .. }))
 }
 
 /// What of the one is not in the other.

@@ -1,7 +1,8 @@
 //! A container's place on its networks, from birth to end: links, firewall, file and ports together.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
+use std::time::Duration;
 
 use bulkhead_network::bridge::{self, Bridge, Policy};
 use bulkhead_network::firewall::Protocol;
@@ -41,7 +42,7 @@ fn asked(host: &Namespace, container: &Namespace, at: &str) -> std::io::Result<(
     let server = container.run(|| TcpListener::bind("[::]:80"))?;
     let client = host.run(|| TcpStream::connect(at))?;
     let (met, _) = server.accept()?;
-    sockopt::set_socket_linger(&met, Some(std::time::Duration::ZERO))?;
+    sockopt::set_socket_linger(&met, Some(Duration::ZERO))?;
     drop(client);
     Ok(())
 }
@@ -189,4 +190,38 @@ fn everybody_comes_by_a_port_of_both_families_whether_or_not_bridges_call_the_fi
             }
         });
     }
+}
+
+#[test]
+fn datagrams_of_a_client_that_was_there_before_come_too_and_go_nowhere_after() {
+    let host = Namespace::host();
+    let container = Namespace::new();
+    let state = tempfile::tempdir().unwrap();
+    host.run(|| {
+        a_bridge(1);
+        let udp = publish(None, (5300, 5300), 53, Protocol::Udp);
+        let network = membership(1, &["10.77.1.2/24"], true);
+        let mut wiring = wiring(state.path(), vec![network], &[udp]);
+        // It goes on asking from the same port, and the host knows the way that it took.
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client.send_to(b"early", "127.0.0.1:5300").unwrap();
+        wiring.connect_newborn(container.fd()).unwrap();
+        let server = container.run(|| UdpSocket::bind("0.0.0.0:53")).unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client.send_to(b"now", "127.0.0.1:5300").unwrap();
+        let mut buffer = [0; 16];
+        let (length, from) = server.recv_from(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"now");
+        server.send_to(b"answer", from).unwrap();
+        let (length, from) = client.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from.to_string().as_str()), (&b"answer"[..], "127.0.0.1:5300"));
+
+        wiring.withdraw();
+        let other = UdpSocket::bind("127.0.0.1:5300").unwrap();
+        other.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client.send_to(b"after", "127.0.0.1:5300").unwrap();
+        let (length, from) = other.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from), (&b"after"[..], client.local_addr().unwrap()));
+    });
 }
