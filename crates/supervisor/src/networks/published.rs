@@ -17,6 +17,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulkhead_network::conntrack;
 use bulkhead_network::firewall::{self, Presence, Protocol};
@@ -29,6 +30,10 @@ use crate::status::{ProcessId, State, Status};
 const PORTS: &str = "ports";
 /// The file that is locked.
 const LOCK: &str = "lock";
+/// The file that says when all were looked at, and how many containers are many; how often that is done then.
+const SWEPT: &str = "swept";
+const MANY: usize = 64;
+const PAUSE: Duration = Duration::from_secs(5);
 /// How the name of a file ends that is not whole yet.
 const NEXT: &str = ".next";
 
@@ -95,17 +100,31 @@ pub fn published_ports(folder: &Path) -> io::Result<Vec<Published>> {
 }
 
 /// Takes out of the firewall what supervisors that were killed have left there. Costs a look at each container that
-/// has published something; nothing where nobody ever has.
+/// has something there, and nothing where none ever had. Where there are many, it is done every few seconds only, for
+/// nobody depends on it: whoever takes a port that a dead one had looks for that, and [`withdraw`] is for addresses.
 ///
 /// # Errors
 /// What the kernel refused, or a file that cannot be read or removed; what was not yet withdrawn stays to be found.
 pub fn withdraw_dead(folder: &Path) -> io::Result<()> {
-    let unfinished = names(folder)?.iter().any(|name| name.ends_with(NEXT));
-    if !unfinished && all(folder)?.iter().all(|published| published.supervisor.lives()) {
+    let names = names(folder)?;
+    if names.len() > MANY {
+        let swept = folder.join(SWEPT);
+        let recently = fs::metadata(&swept).and_then(|file| file.modified());
+        if recently.is_ok_and(|at| at.elapsed().is_ok_and(|ago| ago < PAUSE)) {
+            return Ok(());
+        }
+        fs::write(swept, "")?;
+    }
+    sweep(folder, &names)
+}
+
+fn sweep(folder: &Path, names: &[String]) -> io::Result<()> {
+    let unfinished = |names: &[String]| names.iter().any(|name| name.ends_with(NEXT));
+    if !unfinished(names) && all(folder)?.iter().all(|published| published.supervisor.lives()) {
         return Ok(());
     }
     let Some(_lock) = Lock::if_there(folder)? else { return Ok(()) };
-    for name in names(folder)?.iter().filter(|name| name.ends_with(NEXT)) {
+    for name in self::names(folder)?.iter().filter(|name| name.ends_with(NEXT)) {
         // Nobody is at it, since that takes the lock.
         unless_gone(fs::remove_file(folder.join(name)))?;
     }
@@ -135,7 +154,7 @@ pub fn withdraw(folder: &Path, id: &str) -> io::Result<()> {
 /// # Errors
 /// Those of [`withdraw_dead`].
 pub fn with_presences<T>(folder: &Path, act: impl FnOnce(&[Presence]) -> T) -> io::Result<T> {
-    withdraw_dead(folder)?;
+    sweep(folder, &names(folder)?)?;
     let _lock = Lock::if_there(folder)?;
     let presences: Vec<Presence> = published_ports(folder)?.into_iter().map(|one| one.presence).collect();
     Ok(act(&presences))

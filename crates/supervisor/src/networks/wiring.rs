@@ -110,7 +110,7 @@ impl Wiring {
     pub(super) fn turn(&mut self, namespace: BorrowedFd<'_>, at: usize, endpoint: Endpoint) -> Result<()> {
         endpoint::route_by(namespace, &endpoint).map_err(failed)?;
         fail::point("connect: routed");
-        // Nothing goes out by the others' any more.
+        // Nothing goes out by the others' any more, and ports follow.
         let turned =
             |gateway: &IpAddr| endpoint.gateways.iter().any(|new| new.is_ipv6() == gateway.is_ipv6());
         for membership in &mut self.memberships {
@@ -164,7 +164,7 @@ impl Wiring {
         if let Some(gone) = gone.filter(|gone| *gone != Presence::default()) {
             next.presence = without(&next.presence, &gone);
             self.write(&next)?;
-            fail::point("publish: written again");
+            fail::point("publish: said anew");
         }
         self.said = Some(next);
         Ok(())

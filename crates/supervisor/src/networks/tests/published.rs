@@ -1,12 +1,13 @@
 //! What supervisors say about their ports, and what becomes of it when they die.
 
 use std::fs;
+use std::path::Path;
 
 use bulkhead_network::firewall::Protocol;
 
 use super::{on_a_host, ourselves, said};
 use crate::networks::published::{self, having};
-use crate::networks::{published_ports, read_published, withdraw, withdraw_dead};
+use crate::networks::{published_ports, read_published, with_presences, withdraw, withdraw_dead};
 use crate::status::ProcessId;
 
 #[test]
@@ -51,4 +52,39 @@ fn a_file_that_is_none_of_ours_is_an_error_that_names_it() {
     let error = read_published(folder.path(), "ab").unwrap_err().to_string();
     assert!(error.contains("cannot understand") && error.contains("/ab: "), "{error}");
     assert!(withdraw_dead(folder.path()).is_err());
+}
+
+#[test]
+fn where_there_are_many_they_are_not_all_looked_at_each_time() {
+    on_a_host(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let dead = ProcessId { started: ourselves().started + 1, ..ourselves() };
+        let fill = || {
+            for number in 0..80u16 {
+                let one = said("web", &format!("{number:02x}"), dead.clone(), "0.0.0.0", 8000 + number);
+                published::write(folder, &one).unwrap();
+            }
+        };
+        let left = || having_any(folder);
+        fill();
+        withdraw_dead(folder).unwrap();
+        assert_eq!(left(), 0);
+        fill();
+        withdraw_dead(folder).unwrap();
+        assert_eq!(left(), 80, "that was a moment ago");
+        // By then it is due again.
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        fs::File::options().write(true).open(folder.join("swept")).unwrap().set_modified(long_ago).unwrap();
+        withdraw_dead(folder).unwrap();
+        assert_eq!(left(), 0);
+        // Who must know them all looks at all.
+        fill();
+        with_presences(folder, |presences| assert!(presences.is_empty())).unwrap();
+        assert_eq!(left(), 0);
+    });
+}
+
+fn having_any(folder: &Path) -> usize {
+    (8000..8080).map(|port| having(folder, Protocol::Tcp, port).unwrap().len()).sum()
 }
