@@ -129,6 +129,11 @@ fn removing() {
 }
 
 #[test]
+fn networks() {
+    meet(&["publish", "ports given back", "ports of the dead", "from one network to another"]);
+}
+
+#[test]
 fn images() {
     meet(&["load", "import", "commit", "rmi"]);
 }

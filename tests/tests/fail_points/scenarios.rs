@@ -197,4 +197,48 @@ END",
         script: "bulkhead rmi busybox",
         again: "bulkhead load -q -i /run/host/images/busybox.*.tar; bulkhead run --rm busybox true",
     },
+    Scenario {
+        name: "publish",
+        points: &["publish: port bound", "publish: written", "publish: admitted", "connect: newborn attached"],
+        before: "",
+        script: "bulkhead run -d --name c1 -p 8080:80 busybox sleep 1000",
+        again: "bulkhead rm -f c1 >/dev/null; bulkhead run -d --name c1 -p 8080:80 busybox sleep 1000 >/dev/null
+            bulkhead port c1 | grep -q 0.0.0.0:8080; test \"$(ls /run/bulkhead/published/ports)\" = tcp-8080",
+    },
+    Scenario {
+        name: "ports given back",
+        points: &["publish: taken out of the firewall", "publish: ports given back", "publish: gone"],
+        before: "",
+        // Who waits is told before that.
+        script: "bulkhead run --name c1 -p 8080:80 busybox true
+            for i in $(seq 500); do test -s /run/died && break; sleep 0.01; done",
+        again: "bulkhead start c1 >/dev/null; test $(bulkhead wait c1) = 0; bulkhead run --rm -p 8080:80 busybox true",
+    },
+    Scenario {
+        name: "ports of the dead",
+        points: &["publish: dismissed"],
+        before: "bulkhead run -d --name c1 -p 8080:80 busybox sleep 1000 >/dev/null
+            kill -9 $(sed 's/.*\"supervisor\":{\"pid\":\\([0-9]*\\).*/\\1/' /var/lib/bulkhead/containers/*/status.json)
+            sleep 0.05",
+        script: "bulkhead ps -a",
+        again: "bulkhead start c1 >/dev/null; bulkhead exec c1 true; bulkhead port c1 | grep -q 0.0.0.0:8080",
+    },
+    Scenario {
+        name: "from one network to another",
+        points: &[
+            "connect: attached",
+            "connect: routed",
+            "disconnect: detached",
+            "publish: changed ones dismissed",
+            "publish: said anew",
+        ],
+        before: "bulkhead network create n1 >/dev/null",
+        script: "bulkhead run -d --name c1 -p 8080:80 busybox sleep 1000; bulkhead network connect n1 c1
+            bulkhead network disconnect bridge c1",
+        again: "bulkhead start c1 >/dev/null; bulkhead network connect n1 c1 2>/dev/null || true
+            bulkhead network disconnect bridge c1 2>/dev/null || true
+            bulkhead exec c1 ip -o addr show | grep -v ' lo ' | grep -c 'inet ' | grep -q 1
+            bulkhead port c1 | grep -q 0.0.0.0:8080
+            bulkhead rm -f c1 >/dev/null; bulkhead network rm n1 >/dev/null",
+    },
 ];
