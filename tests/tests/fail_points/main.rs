@@ -129,11 +129,16 @@ fn removing() {
 }
 
 #[test]
-fn networks() {
-    meet(&["publish", "ports given back", "ports of the dead", "from one network to another"]);
+fn images() {
+    meet(&["load", "import", "commit", "rmi"]);
 }
 
 #[test]
-fn images() {
-    meet(&["load", "import", "commit", "rmi"]);
+fn networks() {
+    meet(&["network create", "network rm", "connect", "connect in vain", "disconnect"]);
+}
+
+#[test]
+fn ports() {
+    meet(&["publish", "end of what is published", "ports of the dead", "changes of what is published"]);
 }

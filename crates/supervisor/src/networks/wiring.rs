@@ -164,7 +164,7 @@ impl Wiring {
         if let Some(gone) = gone.filter(|gone| *gone != Presence::default()) {
             next.presence = without(&next.presence, &gone);
             self.write(&next)?;
-            fail::point("publish: said anew");
+            fail::point("publish: changes written");
         }
         self.said = Some(next);
         Ok(())
