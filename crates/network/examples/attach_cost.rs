@@ -57,8 +57,17 @@ fn main() -> Result<(), Failure> {
         policy: Policy::default(),
     };
     let _ = bridge::ensure(&bridge)?;
-    let [mut ensured, mut attached, mut loopback, mut admitted, mut published, mut thousandth, mut dismissed] =
-        [const { Vec::new() }; 7];
+    let [
+        mut ensured,
+        mut again,
+        mut checked,
+        mut attached,
+        mut loopback,
+        mut admitted,
+        mut published,
+        mut thousandth,
+        mut dismissed,
+    ] = [const { Vec::new() }; 9];
     let many = Presence {
         senders: Vec::new(),
         ports: (0..1000).map(|number| port(gateway, 20_000 + number)).collect(),
@@ -88,6 +97,8 @@ fn main() -> Result<(), Failure> {
         thread::sleep(pause);
 
         ensured.push(time(&mut || bridge::ensure(&bridge).map(drop))?);
+        again.push(time(&mut || bridge::ensure(&bridge).map(drop))?);
+        checked.push(time(&mut || firewall::ensure(&[&bridge]).map(drop))?);
         attached.push(time(&mut || endpoint::attach(netns.as_fd(), &place))?);
         loopback.push(time(&mut || endpoint::loopback_up(alone.as_fd()))?);
         thread::sleep(pause);
@@ -106,6 +117,8 @@ fn main() -> Result<(), Failure> {
         firewall::dismiss(&many)?;
     }
     report("bridge::ensure, standing", ensured);
+    report("the same again, warm", again);
+    report("firewall::ensure, warm", checked);
     report("endpoint::attach", attached);
     report("endpoint::loopback_up", loopback);
     report("admit, no port", admitted);
