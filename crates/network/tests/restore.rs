@@ -158,8 +158,8 @@ fn thousands_at_once() {
     let bridges: Vec<&Bridge> = bridges.iter().collect();
     let many = Presence { senders: Vec::new(), ports: ports("10.77.1.2:80".parse().unwrap(), 1000..11000) };
     host.run(|| {
-        firewall::restore(&bridges, &[many.clone()]).unwrap();
-        firewall::restore(&bridges, &[many.clone()]).unwrap();
+        firewall::restore(&bridges, std::slice::from_ref(&many)).unwrap();
+        firewall::restore(&bridges, std::slice::from_ref(&many)).unwrap();
     });
     let count =
         || host.output("nft", &["list", "map", "inet", "bulkhead", "ports_any"]).matches(" tcp . ").count();

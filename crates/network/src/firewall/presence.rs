@@ -94,6 +94,10 @@ pub fn admit(presence: &Presence) -> Result<()> {
 
 /// Takes all of it out of the table. What is not there is no error.
 ///
+/// That is done at once, but what was taken out is freed after a grace period of the kernel's, and until then whoever
+/// closes a socket of nf_tables in this namespace waits for it (5 to 15 ms): this function does, so nobody should be
+/// waiting for it.
+///
 /// Give all ports that lead to one address of a container's at once: what lets it reach itself by one of them goes with
 /// any of them.
 ///
@@ -150,4 +154,42 @@ fn attempt(mut change: impl FnMut() -> Result<()>) -> Result<()> {
         }
     }
     Err(Error::FirewallBusy { table: TABLE, tries: TRIES })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::ensure;
+
+    #[test]
+    #[expect(deprecated, reason = "only with flags of what threads share (CLONE_FILES)")]
+    fn kernels_without_the_message_that_removes_what_is_there_are_served_too() {
+        // A thread's own namespace.
+        let outcome = std::thread::spawn(|| {
+            rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNET).unwrap();
+            ensure(&[]).unwrap();
+            let port = |port, to: &str| PublishedPort {
+                address: IpAddr::from([0, 0, 0, 0]),
+                port,
+                protocol: Protocol::Udp,
+                to: to.parse().unwrap(),
+            };
+            let mut presence = Presence { senders: Vec::new(), ports: vec![port(1, "10.0.0.2:1")] };
+            admit(&presence).unwrap();
+            presence.ports.extend((2..200).map(|number| port(number, "10.0.0.2:1")));
+            let elements = contents::of_presence(&presence);
+            let mut socket = crate::firewall::open().unwrap();
+            delete(&mut socket, &elements).unwrap();
+            delete(&mut socket, &elements).unwrap();
+            assert!(state::present(&mut socket, &elements).unwrap().is_empty());
+            replace(&mut socket, &elements).unwrap();
+            replace(&mut socket, &elements).unwrap();
+            assert_eq!(state::present(&mut socket, &elements).unwrap().len(), elements.len());
+            crate::firewall::remove().unwrap();
+            delete(&mut socket, &elements).unwrap();
+            dismiss(&presence).unwrap();
+            assert!(matches!(admit(&presence), Err(Error::NoFirewall { .. })));
+        });
+        outcome.join().unwrap();
+    }
 }
