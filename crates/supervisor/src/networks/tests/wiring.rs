@@ -225,3 +225,28 @@ fn datagrams_of_a_client_that_was_there_before_come_too_and_go_nowhere_after() {
         assert_eq!((&buffer[..length], from), (&b"after"[..], client.local_addr().unwrap()));
     });
 }
+
+#[test]
+fn what_is_in_one_table_goes_though_somebody_deleted_the_other() {
+    let host = Namespace::host();
+    let container = Namespace::new();
+    let state = tempfile::tempdir().unwrap();
+    host.run(|| {
+        a_bridge(1);
+        let tcp = publish(None, (8080, 8080), 80, Protocol::Tcp);
+        let network = membership(1, &["10.77.1.2/24"], true);
+        let mut wiring = wiring(state.path(), vec![network], &[tcp]);
+        wiring.connect_newborn(container.fd()).unwrap();
+        let nft = |words: &[&str]| {
+            let said = std::process::Command::new("nft").args(words).output().unwrap();
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+            String::from_utf8(said.stdout).unwrap()
+        };
+        let senders = || nft(&["list", "set", "bridge", "bulkhead", "senders"]);
+        assert!(senders().contains("10.77.1.2"));
+        nft(&["delete", "table", "inet", "bulkhead"]);
+        wiring.withdraw();
+        assert!(!senders().contains("10.77.1.2"));
+        assert!(read(&state.path().join("published").join(ID)).unwrap().is_none());
+    });
+}
