@@ -43,7 +43,7 @@ fn cycles_leave_exactly_what_was_there() {
 import sqlite3
 store = sqlite3.connect('file:/var/lib/bulkhead/bulkhead.db?mode=ro', uri=True)
 print(store.execute('SELECT count(*) FROM endpoints').fetchone())\"; cat /proc/net/sockstat | grep -c TCP";
-    let settle = "until ! ip -o link | grep -q ' bh[0-9a-f]\\{13\\}@'; do sleep 0.05; done";
+    let settle = "until ! ip -o link | grep -q ' bhp'; do sleep 0.05; done";
     host.sh(settle).prints("");
     let before = host.sh(state).stdout();
     host.sh(&format!("for n in $(seq {cycles}); do {cycle}; done")).timeout(1200).prints("");

@@ -143,12 +143,17 @@ pub(crate) fn way_out(all: &[Place], ipv6: bool) -> Option<&Place> {
     })
 }
 
-/// The near end's name on the host: the first link's is found by the container's ID.
+/// The near end's name on the host: it begins with the container's ID, and the rest follows from everything that the
+/// firewall lets the link send with. So what it is let through with is never what another link of that name was.
 pub(crate) fn host_link(endpoint: &Endpoint) -> String {
-    if endpoint.link == 0 {
-        return host_link_name(&endpoint.container);
-    }
-    host_link_name(&format!("{}/{}", endpoint.network, endpoint.container))
+    let Endpoint { container, network, ipv4, ipv6, .. } = endpoint;
+    let all = format!("{container}/{network}/{ipv4:?}/{ipv6:?}/{:?}", mac_of(endpoint));
+    // FNV-1a.
+    let hash = all.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let start = endpoint.container.get(..6).unwrap_or("000000");
+    host_link_name(&format!("{start}{:06x}", hash >> 40))
 }
 
 /// Its MAC address.
