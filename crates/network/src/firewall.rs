@@ -34,6 +34,7 @@ mod chains;
 mod contents;
 mod expression;
 mod foreign;
+mod kept;
 mod layout;
 mod names;
 mod presence;
