@@ -83,9 +83,9 @@ fn cgroups(root: &Path, folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// Sets of the firewall that hold what only a running container has there.
-const OF_CONTAINERS: [&str; 8] =
-    ["ports", "ports_any", "ports6", "ports6_any", "self", "self6", "senders", "senders6"];
+/// Sets of the firewall that hold what only a running container has there. (What lets its link send stays until it is swept
+/// out: it lets no other link send.)
+const OF_CONTAINERS: [&str; 6] = ["ports", "ports_any", "ports6", "ports6_any", "self", "self6"];
 
 fn rules(found: &mut Vec<String>) {
     let output = Command::new("nft").args(["list", "ruleset"]).output();

@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 
 use bulkhead_isolation::cgroups;
-use bulkhead_network::firewall::{self, Presence};
 use bulkhead_supervisor::identity::withdraw;
 use bulkhead_supervisor::names;
 use bulkhead_supervisor::networks::withdraw as withdraw_ports;
@@ -13,7 +12,6 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, Result};
-use crate::networks::memberships::link_of;
 use crate::store::containers::Container;
 use crate::{Engine, id};
 
@@ -195,21 +193,10 @@ impl Engine {
         let published = self.roots.published();
         withdraw_ports(&published, &container.id)
             .doing(|| format!("take back the published ports of container {}", container.name))?;
-        let places = self.places(&container.id)?;
-        let mut presence = Presence::default();
-        for (endpoint, network) in &places {
+        for (_, network) in self.places(&container.id)? {
             names::forget(&self.roots.networks(), &network.id, &container.id);
-            if network.bridge().is_some() {
-                presence.senders.extend(link_of(endpoint, network, &places)?.senders());
-            }
         }
-        if presence.senders.is_empty() {
-            return Ok(());
-        }
-        match firewall::dismiss(&presence) {
-            Ok(()) | Err(bulkhead_network::Error::NoFirewall { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        Ok(())
     }
 
     /// Removes what its supervisor left of this boot, while nobody else can have its name: its record is there.

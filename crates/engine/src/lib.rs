@@ -143,11 +143,14 @@ impl Engine {
         self.store.wants_checkpoint()
     }
 
-    /// Moves the database's log into the database.
+    /// Does what need not be done while somebody waits: moves the database's log into the database, and takes out of the
+    /// firewall what is left of containers' links.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, or the kernel's.
     pub fn checkpoint(&self) -> Result<()> {
-        self.store.checkpoint()
+        self.store.checkpoint()?;
+        bulkhead_network::firewall::sweep()?;
+        Ok(())
     }
 }

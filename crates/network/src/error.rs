@@ -119,6 +119,20 @@ pub enum Error {
         errno: Errno,
     },
 
+    /// The table is not there, where something was to be added to it.
+    #[error(
+        "cannot {operation} {object}: the firewall table {table} is gone or incomplete, somebody flushed or deleted it; \
+         put it back with `network reload`"
+    )]
+    FirewallGone {
+        /// What was to be done.
+        operation: &'static str,
+        /// To which set.
+        object: String,
+        /// The table's name.
+        table: &'static str,
+    },
+
     /// Somebody else changed the firewall each time we were about to.
     #[error(
         "cannot change the firewall table {table}: others changed the firewall each of {tries} times; try again"

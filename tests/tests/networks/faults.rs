@@ -45,9 +45,11 @@ store = sqlite3.connect('file:/var/lib/bulkhead/bulkhead.db?mode=ro', uri=True)
 print(store.execute('SELECT count(*) FROM endpoints').fetchone())\"; cat /proc/net/sockstat | grep -c TCP";
     let settle = "until ! ip -o link | grep -q ' bhp'; do sleep 0.05; done";
     host.sh(settle).prints("");
+    host.bulkhead(["network", "reload"]).run().succeeds();
     let before = host.sh(state).stdout();
     host.sh(&format!("for n in $(seq {cycles}); do {cycle}; done")).timeout(1200).prints("");
     host.sh(settle).prints("");
+    host.bulkhead(["network", "reload"]).run().succeeds();
     assert_eq!(host.sh(state).stdout(), before);
     host.finish();
 }

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
+use super::kept::Kept;
 use super::layout::TABLE;
 use super::sets::Element;
 use super::{TRIES, contents, state};
@@ -73,30 +74,37 @@ pub struct Presence {
 /// the host that leads elsewhere leads here from now on.
 ///
 /// # Errors
-/// [`Error::NoFirewall`] where the kernel cannot, or the table is not there (see [`ensure`](super::ensure)); else what
-/// the kernel refused.
+/// [`Error::FirewallGone`] if the table is not there (see [`ensure`](super::ensure)), [`Error::NoFirewall`] where the
+/// kernel cannot, else what it refused.
 pub fn admit(presence: &Presence) -> Result<()> {
     let elements = contents::of_presence(presence);
     if elements.is_empty() {
         return Ok(());
     }
-    let mut socket = super::open()?;
+    let mut socket = Kept::open()?;
     let mut batch = Batch::begin(&socket, None);
     batch.add(&elements);
-    match batch.commit(&mut socket) {
+    let outcome = match batch.commit(&mut socket) {
         // Which of the two depends on the kernel.
         Err(error) if matches!(error.errno(), Some(Errno::EXIST | Errno::BUSY)) => {
             replace(&mut socket, &elements)
         }
+        Err(Error::Kernel(refusal)) if refusal.errno == Errno::NOENT => {
+            Err(Error::FirewallGone { operation: refusal.operation, object: refusal.object, table: TABLE })
+        }
         other => other.map_err(super::unsupported),
+    };
+    if outcome.is_ok() {
+        socket.keep();
     }
+    outcome
 }
 
 /// Takes all of it out of the table. What is not there is no error.
 ///
 /// That is done at once, but what was taken out is freed after a grace period of the kernel's, and until then whoever
-/// closes a socket of nf_tables in this namespace waits for it (5 to 15 ms): this function does, so nobody should be
-/// waiting for it.
+/// closes a socket of nf_tables in this namespace waits for it (5 to 15 ms). This thread's stays open (see `kept.rs`);
+/// but the process's end waits, and so may an [`ensure`](super::ensure) that follows at once.
 ///
 /// Give all ports that lead to one address of a container's at once: what lets it reach itself by one of them goes with
 /// any of them.
@@ -108,17 +116,21 @@ pub fn dismiss(presence: &Presence) -> Result<()> {
     if elements.is_empty() {
         return Ok(());
     }
-    let mut socket = super::open()?;
+    let mut socket = Kept::open()?;
     let mut batch = Batch::begin(&socket, None);
     batch.destroy(&elements);
-    match batch.commit(&mut socket) {
+    let outcome = match batch.commit(&mut socket) {
         // A table has gone, and what is in the other must go; or it is a kernel before 6.3, which does not know the
         // message.
         Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::INVAL | Errno::OPNOTSUPP)) => {
             delete(&mut socket, &elements)
         }
         other => other,
+    };
+    if outcome.is_ok() {
+        socket.keep();
     }
+    outcome
 }
 
 /// Adds elements in place of those that have their keys.
@@ -187,7 +199,8 @@ mod tests {
             crate::firewall::remove().unwrap();
             delete(&mut socket, &elements).unwrap();
             dismiss(&presence).unwrap();
-            assert!(matches!(admit(&presence), Err(Error::NoFirewall { .. })));
+            let error = admit(&presence).unwrap_err().to_string();
+            assert!(error.contains("ports_any: the firewall table bulkhead is gone"), "{error}");
         });
         outcome.join().unwrap();
     }

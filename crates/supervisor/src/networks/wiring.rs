@@ -3,10 +3,10 @@
 //! | when | in this order |
 //! |---|---|
 //! | before the birth | the host's ports are taken ([`ports`](super::ports)) |
-//! | at the birth, before the program | links are attached; `STATE/published/ID` says what is published; *one* message puts senders and ports into the firewall |
+//! | at the birth, before the program | links are attached; `STATE/published/ID` says what is published, if anything is; *one* message puts senders and ports into the firewall |
 //! | connect | the link is attached; then what changes in the firewall |
 //! | disconnect | the link goes; ports that led there lead to another address of the container's, or nowhere |
-//! | at the end, when all who wait know | out of the firewall; the ports are given back; the file goes |
+//! | at the end, before who waits knows | ports go out of the firewall; the ports are given back; the file goes |
 //!
 //! No descriptor keeps the network namespace: it is opened by its first program's number when it is needed, which is
 //! nobody else's before we have waited for it.
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use bulkhead_isolation::{Error, Result, Step};
 use bulkhead_network::endpoint::{self, Endpoint};
-use bulkhead_network::firewall::{self, Presence};
+use bulkhead_network::firewall::{self, Presence, Sender};
 use bulkhead_network::{bridge, conntrack};
 use bulkhead_sys::fail;
 use rustix::fs::fstat;
@@ -42,6 +42,10 @@ pub(crate) struct Wiring {
     /// The networks that it is on, in the order in which it came to them.
     pub(crate) memberships: Vec<Membership>,
     leases: Vec<Lease>,
+    /// What its links are let through with. These elements stay when the links are gone: a link's name follows from them, so
+    /// that they never let another through, and a later command removes those without a link, many at once. (Whoever closes
+    /// a socket of nf_tables right after something was taken out waits for a grace period.)
+    senders: Vec<Sender>,
     /// What `STATE/published/ID` says, if there is one of ours.
     said: Option<Published>,
     /// Its network namespace: device and inode.
@@ -72,6 +76,7 @@ impl Wiring {
             folder,
             memberships,
             leases,
+            senders: Vec::new(),
             said: None,
             namespace: (0, 0),
             proxy: Proxy::default(),
@@ -142,10 +147,15 @@ impl Wiring {
 
     /// Makes the firewall, the file and the proxy say what holds now: all of it, or what was before.
     fn settle(&mut self) -> Result<()> {
-        let (mut next, leading) = self.wanted()?;
-        if self.said.is_none() && next.ports.is_empty() && next.presence == Presence::default() {
+        let senders: Vec<Sender> = self.memberships.iter().flat_map(|one| one.endpoint.senders()).collect();
+        let new: Vec<Sender> = senders.iter().filter(|one| !self.senders.contains(one)).cloned().collect();
+        if self.leases.is_empty() {
+            admit(&Presence { senders: new, ports: Vec::new() })?;
+            fail::point("connect: admitted");
+            self.senders = senders;
             return Ok(());
         }
+        let (mut next, leading) = self.wanted()?;
         let _lock = Lock::take(&self.folder).step(STEP, || format!("lock {}", self.folder.display()))?;
         if self.said.is_none() {
             self.clear_old(&next)?;
@@ -157,7 +167,7 @@ impl Wiring {
         }
         self.write(&next)?;
         fail::point("publish: written");
-        if let Err(error) = self.change(gone.as_ref(), &next, leading) {
+        if let Err(error) = self.change(new, gone.as_ref(), &next, leading) {
             self.undo(&next);
             return Err(error);
         }
@@ -167,6 +177,7 @@ impl Wiring {
             fail::point("publish: changes written");
         }
         self.said = Some(next);
+        self.senders = senders;
         Ok(())
     }
 
@@ -176,10 +187,7 @@ impl Wiring {
             if self.leases.is_empty() { Targets::default() } else { Targets::of(&self.memberships) };
         let loopback6 = self.prepare_bridges(&targets)?;
         let mut leading = lead(&self.leases, &targets, loopback6);
-        let presence = Presence {
-            senders: self.memberships.iter().flat_map(|one| one.endpoint.senders()).collect(),
-            ports: std::mem::take(&mut leading.kernel),
-        };
+        let presence = Presence { senders: Vec::new(), ports: std::mem::take(&mut leading.kernel) };
         let supervisor =
             ProcessId::of(std::process::id().cast_signed()).step(STEP, || "look at the supervisor itself")?;
         let published = Published {
@@ -232,21 +240,23 @@ impl Wiring {
         Ok(())
     }
 
-    fn change(&mut self, gone: Option<&Presence>, next: &Published, leading: Leading) -> Result<()> {
+    fn change(
+        &mut self,
+        senders: Vec<Sender>,
+        gone: Option<&Presence>,
+        next: &Published,
+        leading: Leading,
+    ) -> Result<()> {
         if let Some(gone) = gone.filter(|gone| **gone != Presence::default()) {
             firewall::dismiss(gone).map_err(failed)?;
-            conntrack::forget(&gone.ports).map_err(failed)?;
             fail::point("publish: changed ones dismissed");
         }
-        let admitted = match gone {
-            Some(gone) => firewall::admit(&without(&next.presence, gone)),
-            None => firewall::admit(&next.presence),
+        let mut admitted = match gone {
+            Some(gone) => without(&next.presence, gone),
+            None => next.presence.clone(),
         };
-        match admitted {
-            // Without a firewall there is nobody to let through; the engine says what that means.
-            Err(bulkhead_network::Error::NoFirewall { .. }) if next.presence.ports.is_empty() => {}
-            admitted => admitted.map_err(failed)?,
-        }
+        admitted.senders = senders;
+        admit(&admitted)?;
         fail::point("publish: admitted");
         // Datagrams of those who sent some before go where they went then, until that is forgotten.
         conntrack::forget(&next.presence.ports).map_err(failed)?;
@@ -309,6 +319,15 @@ impl Drop for Wiring {
 pub(super) fn identity_of(namespace: BorrowedFd<'_>) -> Result<(u64, u64)> {
     let stat = fstat(namespace).step(STEP, || "look at the container's network namespace")?;
     Ok((stat.st_dev, stat.st_ino))
+}
+
+/// One message to the firewall.
+fn admit(presence: &Presence) -> Result<()> {
+    match firewall::admit(presence) {
+        // Without a firewall there is nobody to let through; the engine says what that means.
+        Err(bulkhead_network::Error::NoFirewall { .. }) if presence.ports.is_empty() => Ok(()),
+        admitted => admitted.map_err(failed),
+    }
 }
 
 fn failed(error: bulkhead_network::Error) -> Error {
