@@ -59,6 +59,7 @@ fn take_one(wanted: &Publish, folder: &Path, ours: &[Lease]) -> Result<Vec<Lease
     let (first, last) = wanted.host_ports;
     let addresses: &[IpAddr] = match &wanted.address {
         Some(address) => std::slice::from_ref(address),
+        None if ipv6_is_off() => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
         None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
     };
     if first == 0 {
@@ -142,6 +143,12 @@ fn on_all(
         }
     }
     Ok(leases)
+}
+
+/// Whether no link of the host's has IPv6: binding to all its addresses works all the same.
+fn ipv6_is_off() -> bool {
+    let off = std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6");
+    off.is_ok_and(|off| off.trim_end() == "1")
 }
 
 fn lease(wanted: &Publish, address: IpAddr, port: u16, socket: OwnedFd) -> Lease {

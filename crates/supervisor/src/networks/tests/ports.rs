@@ -165,6 +165,19 @@ fn what_is_left_of_old_connections_keeps_nobody_from_a_port_but_it_is_still_kept
 }
 
 #[test]
+fn where_there_is_no_ipv6_nobody_asked_for_it() {
+    on_a_host(|| {
+        fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
+        for ports in [(8080, 8080), (0, 0)] {
+            let leases = taken(&[publish(None, ports, 80, Protocol::Tcp)]).unwrap();
+            assert!(leases.len() == 1 && leases[0].address.is_ipv4());
+        }
+        let error = refused(&[tcp(Some("::1"), 8080)]);
+        assert!(error.ends_with(": the host does not have that address"), "{error}");
+    });
+}
+
+#[test]
 fn what_cannot_be_had_is_said_in_a_sentence() {
     on_a_host(|| {
         let error = refused(&[tcp(Some("192.0.2.7"), 8080)]);
