@@ -173,6 +173,23 @@ pub fn remove() -> Result<bool> {
     Ok(removed)
 }
 
+/// Removes both tables if they know no bridge any more and the user's chain is empty: nobody needs them. False if they
+/// stay.
+///
+/// # Errors
+/// What the kernel refused.
+pub fn remove_if_empty() -> Result<bool> {
+    let mut socket = open()?;
+    match state::look(&mut socket, std::iter::empty()) {
+        Err(Error::NoFirewall { .. }) => return Ok(false),
+        other => other?,
+    };
+    if restore::knows_bridges(&mut socket)? || state::user_has_rules(&mut socket)? {
+        return Ok(false);
+    }
+    remove()
+}
+
 /// Whether a change failed only since others changed things first: the generation that it was meant for is over.
 fn outrun(error: &Error) -> bool {
     matches!(error.errno(), Some(Errno::RESTART | Errno::INTR))

@@ -22,6 +22,7 @@ use crate::identity::Identity;
 use crate::input::Input;
 use crate::later::Later;
 use crate::log::{Log, Stream};
+use crate::networks::{Token, Wiring};
 use crate::output::Source;
 use crate::protocol::{Reply, Request, Start};
 use crate::restart::Restart;
@@ -129,6 +130,8 @@ pub(crate) struct Life {
     pub(crate) namespaces: Namespaces,
     pub(crate) filter: Option<Program>,
     pub(crate) later: Later,
+    /// Its place on its networks.
+    pub(crate) wiring: Wiring,
     pub(crate) born: Born,
     pub(crate) status: Status,
     pub(crate) ended: bool,
@@ -164,17 +167,18 @@ impl Life {
                 self.handle(event);
             }
             self.check_health();
+            self.wiring.proxy.tidy();
             self.attachments.retain(|attachment| !attachment.is_over());
         }
         self.last_command()
     }
 
     /// How long until something is due by the clock: no timer ever wakes the supervisor of a container whose health is
-    /// not checked, and which does not wait to be started again.
+    /// not checked, which does not wait to be started again, and whose ports the kernel leads to it.
     fn alarm(&self) -> Option<Timespec> {
         let check = self.checks.as_ref().filter(|_| !self.ended).and_then(Checks::due);
         let again = self.due.filter(|_| !self.attachments.iter().any(Attachment::holds_on));
-        let due = check.into_iter().chain(again).min()?;
+        let due = check.into_iter().chain(again).chain(self.wiring.proxy.due()).min()?;
         let left = due.saturating_duration_since(Instant::now());
         Some(Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -226,6 +230,7 @@ impl Life {
         if let Some(output) = self.checks.as_ref().and_then(Checks::output) {
             want(output.as_fd(), PollFlags::IN, Event::Check);
         }
+        self.wiring.proxy.watch(|fd, flags, token| want(fd, flags, Event::Proxy(token)));
         match poll(&mut wanted, timeout) {
             Ok(_) => {
                 let ready = wanted.iter().map(|fd| !fd.revents().is_empty());
@@ -268,6 +273,7 @@ impl Life {
                 }
             }
             Event::InputRoom => self.input.flush(),
+            Event::Proxy(token) => self.wiring.proxy.handle(token),
             Event::Check => {
                 if let Some(checks) = &mut self.checks {
                     checks.read();
@@ -348,6 +354,7 @@ pub(crate) enum Event {
     Input(usize),
     Room(usize, Stream),
     InputRoom,
+    Proxy(Token),
     Unread(usize),
     Check,
 }

@@ -22,7 +22,7 @@ use crate::input::Input;
 use crate::later::Later;
 use crate::life::{CHILD_ENDED, Life, TERMINATE};
 use crate::log::{Log, Stream};
-use crate::networks::Membership;
+use crate::networks::Wiring;
 use crate::output::Source;
 use crate::protocol::Start;
 use crate::sessions::{Sessions, no_streams, null};
@@ -53,8 +53,8 @@ impl Life {
         };
         let later = Later::keep(&start.plan.process, std::mem::take(&mut start.later_env))?;
         trace.lap("supervisor ready");
-        let networks = std::mem::take(&mut start.networks);
-        let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &networks);
+        let mut wiring = Wiring::prepare(start)?;
+        let mut wire = |namespace: BorrowedFd<'_>| wiring.connect_newborn(namespace);
         let mut born = birth::bring(&start.plan, &handles, streams, &mut wire, trace)?;
         let mut warnings = std::mem::take(&mut born.cgroup.warnings);
         warnings.append(&mut born.warnings);
@@ -113,6 +113,7 @@ impl Life {
             namespaces: std::mem::take(&mut start.plan.namespaces),
             filter: start.plan.process.seccomp.take(),
             later,
+            wiring,
             born,
             status,
             ended: false,
@@ -134,6 +135,7 @@ impl Life {
             log,
             sessions: Sessions::default(),
         };
+        life.tell_of_networks("connect");
         life.tell("start", []);
         Ok((life, warnings))
     }
@@ -166,18 +168,6 @@ fn pipes(open_stdin: bool) -> Result<(birth::Streams, Vec<OwnedFd>)> {
         null
     };
     Ok(([stdin, stdout, stderr], ours))
-}
-
-/// Connects the new network namespace: a loopback link, and whatever networks it is on.
-fn wire(namespace: BorrowedFd<'_>, networks: &[Membership]) -> Result<()> {
-    let failed = |error: bulkhead_network::Error| Error::new("network", error.to_string());
-    if networks.is_empty() {
-        return bulkhead_network::endpoint::loopback_up(namespace).map_err(failed);
-    }
-    for network in networks {
-        bulkhead_network::endpoint::attach(namespace, &network.endpoint).map_err(failed)?;
-    }
-    Ok(())
 }
 
 fn listen(run_folder: &str) -> io::Result<OwnedFd> {

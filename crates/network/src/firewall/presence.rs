@@ -120,10 +120,9 @@ pub fn dismiss(presence: &Presence) -> Result<()> {
     let mut batch = Batch::begin(&socket, None);
     batch.destroy(&elements);
     let outcome = match batch.commit(&mut socket) {
-        // No table, no elements.
-        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
-        // Kernels before 6.3 do not know the message.
-        Err(error) if matches!(error.errno(), Some(Errno::INVAL | Errno::OPNOTSUPP)) => {
+        // A table has gone, and what is in the other must go; or it is a kernel before 6.3, which does not know the
+        // message.
+        Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::INVAL | Errno::OPNOTSUPP)) => {
             delete(&mut socket, &elements)
         }
         other => other,

@@ -53,6 +53,16 @@ pub fn restore(bridges: &[&Bridge], presences: &[Presence]) -> Result<()> {
     Err(Error::FirewallBusy { table: layout::TABLE, tries: TRIES })
 }
 
+/// Whether the tables know any bridge.
+pub(super) fn knows_bridges(socket: &mut Socket) -> Result<bool> {
+    for set in sets::SETS.iter().filter(|set| set.name == sets::BRIDGES) {
+        if !dump(socket, set)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Those of one set together; of two with one key, the first.
 fn sorted(elements: Vec<Element>) -> Vec<Element> {
     let mut first_of: BTreeMap<(u8, &'static str, Vec<u8>), Element> = BTreeMap::new();
