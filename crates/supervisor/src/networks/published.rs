@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How the name of a file ends that is not whole yet.
 const NEXT: &str = ".next";
 
-/// What a container has published, and all that it has in the firewall.
+/// What a container has published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// The container's full ID.
@@ -50,7 +50,8 @@ pub struct Published {
     pub supervisor: ProcessId,
     /// Its ports, as people see them.
     pub ports: Vec<HostPort>,
-    /// What it has in the firewall, or is about to.
+    /// What of it is in the firewall, or is about to be: the ports that the kernel leads. (What its links are let through
+    /// with is not said here, see `wiring.rs`.)
     pub presence: Presence,
 }
 
@@ -148,8 +149,8 @@ pub fn withdraw(folder: &Path, id: &str) -> io::Result<()> {
     dead()?.map_or(Ok(()), |published| clear(folder, &published))
 }
 
-/// Does something with what all running containers have in the firewall, while none of it changes: to put it all there
-/// again. What dead supervisors have left is withdrawn before.
+/// Does something with what containers have published in the firewall, newborn ones too, while none of it changes: to
+/// put it all there again. What dead supervisors have left is withdrawn before.
 ///
 /// # Errors
 /// Those of [`withdraw_dead`].
