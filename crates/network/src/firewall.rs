@@ -65,7 +65,7 @@ pub enum Found {
     /// The tables, as they should be, though perhaps without these bridges.
     Whole,
     /// Tables that somebody flushed or deleted, or none, or those of another layout. Now they are as they should be,
-    /// but what else belongs into them may be missing: [`restore`] puts it back.
+    /// but what else belongs into them may be missing: [`restore()`] puts it back.
     Broken,
 }
 

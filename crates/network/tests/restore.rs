@@ -193,3 +193,29 @@ fn a_bridge_that_has_changed_is_known_as_it_is() {
     fresh.run(|| firewall::ensure(&[&bridge]).unwrap());
     assert_eq!(changed, fresh.output("nft", &["list", "ruleset"]));
 }
+
+#[test]
+fn many_come_and_go_at_once() {
+    let (host, bridge) = (Namespace::host(), a_dual_bridge(1));
+    host.run(|| ensure(&bridge));
+    let before = host.output("nft", &["list", "ruleset"]);
+    std::thread::scope(|scope| {
+        for worker in 0..8 {
+            let (host, bridge) = (&host, &bridge);
+            scope.spawn(move || {
+                let place = support::an_endpoint(bridge, 2 + worker);
+                let mut whole = presence(&place);
+                let first = 1000 + u16::from(worker) * 10;
+                whole.ports = ports(SocketAddr::new(ipv4(&place).into(), 80), first..first + 10);
+                host.run(|| {
+                    for _ in 0..50 {
+                        firewall::admit(&whole).unwrap();
+                        assert_eq!(firewall::ensure(&[bridge]).unwrap(), Found::Whole);
+                        firewall::dismiss(&whole).unwrap();
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(host.output("nft", &["list", "ruleset"]), before);
+}
