@@ -26,6 +26,7 @@ pub mod events;
 pub mod health;
 pub mod identity;
 pub mod log_config;
+pub mod names;
 pub mod networks;
 pub mod protocol;
 pub mod restart;

@@ -1,0 +1,3 @@
+//! The names of containers on their networks.
+
+pub mod registry;
