@@ -1,3 +1,4 @@
 //! The names of containers on their networks.
 
+pub mod answer;
 pub mod registry;
