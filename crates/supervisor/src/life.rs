@@ -22,6 +22,7 @@ use crate::identity::Identity;
 use crate::input::Input;
 use crate::later::Later;
 use crate::log::{Log, Stream};
+use crate::names::{self, Names};
 use crate::output::Source;
 use crate::protocol::{Reply, Request, Start};
 use crate::restart::Restart;
@@ -153,6 +154,7 @@ pub(crate) struct Life {
     pub(crate) input: Input,
     pub(crate) log: Log,
     pub(crate) sessions: Sessions,
+    pub(crate) names: Option<Box<Names>>,
 }
 
 impl Life {
@@ -164,17 +166,21 @@ impl Life {
                 self.handle(event);
             }
             self.check_health();
+            if let Some(names) = &mut self.names {
+                names.pass_time();
+            }
             self.attachments.retain(|attachment| !attachment.is_over());
         }
         self.last_command()
     }
 
     /// How long until something is due by the clock: no timer ever wakes the supervisor of a container whose health is
-    /// not checked, and which does not wait to be started again.
+    /// not checked, which does not wait to be started again, and for which nobody is being asked for names.
     fn alarm(&self) -> Option<Timespec> {
         let check = self.checks.as_ref().filter(|_| !self.ended).and_then(Checks::due);
         let again = self.due.filter(|_| !self.attachments.iter().any(Attachment::holds_on));
-        let due = check.into_iter().chain(again).min()?;
+        let names = self.names.as_ref().and_then(|names| names.due());
+        let due = check.into_iter().chain(again).chain(names).min()?;
         let left = due.saturating_duration_since(Instant::now());
         Some(Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -226,6 +232,9 @@ impl Life {
         if let Some(output) = self.checks.as_ref().and_then(Checks::output) {
             want(output.as_fd(), PollFlags::IN, Event::Check);
         }
+        if let Some(names) = &self.names {
+            names.watch(&mut |fd, flags, ready| want(fd, flags, Event::Names(ready)));
+        }
         match poll(&mut wanted, timeout) {
             Ok(_) => {
                 let ready = wanted.iter().map(|fd| !fd.revents().is_empty());
@@ -271,6 +280,11 @@ impl Life {
             Event::Check => {
                 if let Some(checks) = &mut self.checks {
                     checks.read();
+                }
+            }
+            Event::Names(ready) => {
+                if let Some(names) = &mut self.names {
+                    names.handle(ready);
                 }
             }
             Event::Unread(index) => {
@@ -350,4 +364,5 @@ pub(crate) enum Event {
     InputRoom,
     Unread(usize),
     Check,
+    Names(names::Ready),
 }

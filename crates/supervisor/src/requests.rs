@@ -93,6 +93,9 @@ impl Life {
                 done
             }
             Request::Rename { name, link } => {
+                if let Some(names) = &mut self.names {
+                    names.renamed(&name)?;
+                }
                 self.identity.name = name;
                 self.identity.link = link;
                 done

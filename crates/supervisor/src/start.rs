@@ -22,6 +22,7 @@ use crate::input::Input;
 use crate::later::Later;
 use crate::life::{CHILD_ENDED, Life, TERMINATE};
 use crate::log::{Log, Stream};
+use crate::names::Names;
 use crate::networks::Membership;
 use crate::output::Source;
 use crate::protocol::Start;
@@ -54,10 +55,22 @@ impl Life {
         let later = Later::keep(&start.plan.process, std::mem::take(&mut start.later_env))?;
         trace.lap("supervisor ready");
         let networks = std::mem::take(&mut start.networks);
-        let mut wire = |namespace: BorrowedFd<'_>| wire(namespace, &networks);
+        let names = start.names.take().map(|service| Names::new(service, &start.identity.id));
+        let mut names = names.transpose()?.map(Box::new);
+        let mut unnamed = Vec::new();
+        let mut wire = |namespace: BorrowedFd<'_>| {
+            wire(namespace, &networks)?;
+            if let Some(names) = &mut names {
+                for network in &networks {
+                    unnamed.append(&mut names.joined(network, namespace)?);
+                }
+            }
+            Ok(())
+        };
         let mut born = birth::bring(&start.plan, &handles, streams, &mut wire, trace)?;
         let mut warnings = std::mem::take(&mut born.cgroup.warnings);
         warnings.append(&mut born.warnings);
+        warnings.append(&mut unnamed);
 
         let mut ours = ours.into_iter();
         let terminal = born.first.terminal.take();
@@ -133,6 +146,7 @@ impl Life {
             input,
             log,
             sessions: Sessions::default(),
+            names,
         };
         life.tell("start", []);
         Ok((life, warnings))

@@ -101,6 +101,11 @@ impl Question {
         self.asked.id
     }
 
+    /// Whether `other` is the same, asked once more.
+    pub(super) fn is(&self, other: &Question) -> bool {
+        self.asked.id == other.asked.id && self.query == other.query
+    }
+
     /// The answer; `None`: others are to be asked, which is so only if there are any (`forwards`). `turn`, a random
     /// number, says which of several addresses comes first.
     #[must_use]
@@ -272,4 +277,4 @@ fn domain(name: &str) -> Option<Name> {
 
 #[cfg(test)]
 #[path = "answer_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -165,10 +165,7 @@ fn what_is_no_question_is_refused_or_not_heard() {
     assert_eq!(refusal(&twice), Some(ResponseCode::FormErr));
     let cut = bytes(&|_| ());
     assert_eq!(refusal(&cut[..cut.len() - 1]), Some(ResponseCode::FormErr));
-    assert_eq!(
-        refusal(&bytes(&|m| drop(m.queries[0].set_query_type(RecordType::AXFR)))),
-        Some(ResponseCode::Refused)
-    );
+    assert_eq!(refusal(&bytes(&|m| m.queries[0].query_type = RecordType::AXFR)), Some(ResponseCode::Refused));
     let newer = bytes(&|m| {
         let mut edns = Edns::new();
         edns.set_version(1);
@@ -191,8 +188,8 @@ fn only_an_answer_to_the_question_counts() {
         &|m| m.metadata.id = 8,
         &|m| m.metadata.message_type = MessageType::Query,
         &|m| m.queries[0] = Query::query(Name::from_ascii("example.com.").unwrap(), RecordType::A),
-        &|m| drop(m.queries[0].set_query_type(RecordType::AAAA)),
-        &|m| drop(m.queries[0].set_query_class(DNSClass::CH)),
+        &|m| m.queries[0].query_type = RecordType::AAAA,
+        &|m| m.queries[0].query_class = DNSClass::CH,
         &|m| drop(m.queries.pop()),
     ];
     for (index, change) in wrong.iter().enumerate() {

@@ -281,4 +281,4 @@ fn component(id: &str) -> io::Result<&str> {
 
 #[cfg(test)]
 #[path = "registry_tests.rs"]
-mod tests;
+pub(super) mod tests;
