@@ -194,7 +194,8 @@ impl Engine {
         withdraw_ports(&published, &container.id)
             .doing(|| format!("take back the published ports of container {}", container.name))?;
         for (_, network) in self.places(&container.id)? {
-            names::forget(&self.roots.networks(), &network.id, &container.id);
+            names::registry::forget(&self.roots.networks(), &network.id, &container.id)
+                .doing(|| format!("forget what container {} is called", container.name))?;
         }
         Ok(())
     }

@@ -162,18 +162,16 @@ fn overrides(host: &HostConfig) -> Result<DnsOverrides> {
 
 /// Whom a container's name service asks for the names that it does not know: the resolvers of `--dns`, which are those
 /// that the container would ask, or the host's, which are asked from there, so that those on its loopback device work.
-pub(crate) fn name_service(engine: &Engine, host: &HostConfig, places: &[Place]) -> Result<NameService> {
+pub(crate) fn name_service(engine: &Engine, host: &HostConfig) -> Result<NameService> {
     let registry = crate::spec::text(&engine.roots.networks())?;
-    let closed = !places.is_empty() && places.iter().all(|(_, network)| network.settings.internal);
-    if closed {
-        return Ok(NameService { registry, ..NameService::default() });
-    }
     let given = overrides(host)?.nameservers;
     let inside = !given.is_empty();
-    let addresses =
-        if inside { given } else { files::resolvers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default()) };
+    let addresses = match inside {
+        true => given,
+        false => files::nameservers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
+    };
     let upstreams = addresses.into_iter().map(|address| Upstream { address, inside }).collect();
-    Ok(NameService { registry, upstreams })
+    Ok(NameService { registry, upstreams, resolv_conf: (!inside).then(|| RESOLV_CONF.to_owned()) })
 }
 
 /// `NAME:ADDRESS`, where the address may be `host-gateway`: the host, as this container reaches it.

@@ -266,8 +266,14 @@ impl Socket {
     }
 }
 
-/// Does something in another network namespace and comes back.
-pub(crate) fn visit<T>(netns: BorrowedFd<'_>, inside: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Does something in another network namespace and comes back. A socket that is opened there stays there.
+///
+/// Only the calling thread moves, as with [`Socket::open_in`].
+///
+/// # Errors
+/// When `netns` cannot be entered; [`Error::NamespaceLost`] when coming back fails: then the process must end. Else
+/// what `inside` gives.
+pub fn visit<T>(netns: BorrowedFd<'_>, inside: impl FnOnce() -> Result<T>) -> Result<T> {
     let own = rustix::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| {
         Refusal::new("open this thread's network namespace", "/proc/thread-self/ns/net", errno)

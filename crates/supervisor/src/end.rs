@@ -41,6 +41,8 @@ impl Life {
             source.drain(&mut self.log, &mut self.attachments);
         }
         self.log.finish();
+        // Whoever is told of the end, or waits for the next run, finds it under no name.
+        self.names = None;
         if let Some(news) = self.log.news() {
             self.status.error = news;
         }

@@ -15,6 +15,7 @@
 //! | [`health`], `checking` | health checks: their rules; how they are run |
 //! | [`events`], `telling` | what happens, and how it is told |
 //! | [`networks`] | the networks that it is on, and its published ports |
+//! | [`names`] | its names on them, and the name service by which it finds others |
 //! | `requests` | what clients ask meanwhile |
 //! | `attachments`, `output`, `input` | who sees the container's output and feeds its input |
 //! | `later`, `sessions` | later programs (exec): what they begin with; those that run |

@@ -22,6 +22,7 @@ use crate::identity::Identity;
 use crate::input::Input;
 use crate::later::Later;
 use crate::log::{Log, Stream};
+use crate::names::{self, Names};
 use crate::networks::{Token, Wiring};
 use crate::output::Source;
 use crate::protocol::{Reply, Request, Start};
@@ -156,6 +157,7 @@ pub(crate) struct Life {
     pub(crate) input: Input,
     pub(crate) log: Log,
     pub(crate) sessions: Sessions,
+    pub(crate) names: Option<Box<Names>>,
 }
 
 impl Life {
@@ -168,17 +170,22 @@ impl Life {
             }
             self.check_health();
             self.wiring.proxy.tidy();
+            if let Some(names) = &mut self.names {
+                names.pass_time();
+            }
             self.attachments.retain(|attachment| !attachment.is_over());
         }
         self.last_command()
     }
 
     /// How long until something is due by the clock: no timer ever wakes the supervisor of a container whose health is
-    /// not checked, which does not wait to be started again, and whose ports the kernel leads to it.
+    /// not checked, which does not wait to be started again, whose ports the kernel leads to it, and for which nobody is being
+    /// asked for names.
     fn alarm(&self) -> Option<Timespec> {
         let check = self.checks.as_ref().filter(|_| !self.ended).and_then(Checks::due);
         let again = self.due.filter(|_| !self.attachments.iter().any(Attachment::holds_on));
-        let due = check.into_iter().chain(again).chain(self.wiring.proxy.due()).min()?;
+        let names = self.names.as_ref().and_then(|names| names.due());
+        let due = check.into_iter().chain(again).chain(names).chain(self.wiring.proxy.due()).min()?;
         let left = due.saturating_duration_since(Instant::now());
         Some(Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -231,6 +238,9 @@ impl Life {
             want(output.as_fd(), PollFlags::IN, Event::Check);
         }
         self.wiring.proxy.watch(|fd, flags, token| want(fd, flags, Event::Proxy(token)));
+        if let Some(names) = &self.names {
+            names.watch(&mut |fd, flags, ready| want(fd, flags, Event::Names(ready)));
+        }
         match poll(&mut wanted, timeout) {
             Ok(_) => {
                 let ready = wanted.iter().map(|fd| !fd.revents().is_empty());
@@ -277,6 +287,11 @@ impl Life {
             Event::Check => {
                 if let Some(checks) = &mut self.checks {
                     checks.read();
+                }
+            }
+            Event::Names(ready) => {
+                if let Some(names) = &mut self.names {
+                    names.handle(ready);
                 }
             }
             Event::Unread(index) => {
@@ -357,4 +372,5 @@ pub(crate) enum Event {
     Proxy(Token),
     Unread(usize),
     Check,
+    Names(names::Ready),
 }

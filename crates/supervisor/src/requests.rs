@@ -94,6 +94,9 @@ impl Life {
             }
             Request::Rename { name, link } => {
                 self.wiring.rename(&name)?;
+                if let Some(names) = &mut self.names {
+                    names.renamed(&name)?;
+                }
                 self.identity.name = name;
                 self.identity.link = link;
                 done

@@ -22,6 +22,7 @@ use crate::input::Input;
 use crate::later::Later;
 use crate::life::{CHILD_ENDED, Life, TERMINATE};
 use crate::log::{Log, Stream};
+use crate::names::Names;
 use crate::networks::Wiring;
 use crate::output::Source;
 use crate::protocol::Start;
@@ -54,10 +55,22 @@ impl Life {
         let later = Later::keep(&start.plan.process, std::mem::take(&mut start.later_env))?;
         trace.lap("supervisor ready");
         let mut wiring = Wiring::prepare(start)?;
-        let mut wire = |namespace: BorrowedFd<'_>| wiring.connect_newborn(namespace);
+        let names = start.names.take().map(|service| Names::new(service, &start.identity.id));
+        let mut names = names.transpose()?.map(Box::new);
+        let mut unnamed = Vec::new();
+        let mut wire = |namespace: BorrowedFd<'_>| {
+            wiring.connect_newborn(namespace)?;
+            if let Some(names) = &mut names {
+                for network in &wiring.memberships {
+                    unnamed.append(&mut names.joined(network, namespace)?);
+                }
+            }
+            Ok(())
+        };
         let mut born = birth::bring(&start.plan, &handles, streams, &mut wire, trace)?;
         let mut warnings = std::mem::take(&mut born.cgroup.warnings);
         warnings.append(&mut born.warnings);
+        warnings.append(&mut unnamed);
 
         let mut ours = ours.into_iter();
         let terminal = born.first.terminal.take();
@@ -134,6 +147,7 @@ impl Life {
             input,
             log,
             sessions: Sessions::default(),
+            names,
         };
         life.tell_of_networks("connect");
         life.tell("start", []);

@@ -123,7 +123,7 @@ impl Engine {
             published: text(&self.roots.published().join(&container.id))?,
             names: match places.is_empty() {
                 true => None,
-                false => Some(hosts_files::name_service(self, &host, &places)?),
+                false => Some(hosts_files::name_service(self, &host)?),
             },
             folder: text(&self.roots.container(&container.id))?,
             run_folder: text(&run_folder)?,

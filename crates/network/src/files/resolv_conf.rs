@@ -40,6 +40,12 @@ pub fn is_systemd_stub(host_file: &str) -> bool {
     !nameservers.is_empty() && nameservers.iter().all(|server| server == "127.0.0.53")
 }
 
+/// The resolvers that a host's file names, in its order, but for those whose address is one of a link (`fe80::1%eth0`).
+#[must_use]
+pub fn nameservers(host_file: &str) -> Vec<IpAddr> {
+    parse(host_file).nameservers.iter().filter_map(|server| server.parse().ok()).collect()
+}
+
 /// Renders the file of a container with a network namespace of its own. With `ipv6` false, IPv6 resolvers of the
 /// host's are left out: the container cannot reach them.
 ///
@@ -69,12 +75,6 @@ pub fn resolv_conf_of_names(host_file: &str, overrides: &DnsOverrides) -> Result
         settings.options.push("ndots:0".to_owned());
     }
     Ok(render(&settings))
-}
-
-/// The resolvers that a file names. One with a zone ("fe80::1%eth0") is none that can be asked by its address.
-#[must_use]
-pub fn resolvers(host_file: &str) -> Vec<IpAddr> {
-    parse(host_file).nameservers.iter().filter_map(|server| server.parse().ok()).collect()
 }
 
 /// Renders the file of a container on the host's network: the host's own as it is, unless something is overridden.

@@ -1,6 +1,6 @@
 //! Networks that a container comes to, or leaves, while it runs.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bulkhead_isolation::namespaces::net::NetNamespace;
 use bulkhead_isolation::{Error, Result, Step};
@@ -18,7 +18,12 @@ impl Life {
         let namespace = self.network_namespace()?;
         let networks = &self.wiring.memberships;
         let Some(at) = networks.iter().position(|one| one.id == membership.id) else {
-            return self.wiring.join(namespace.as_fd(), membership);
+            self.wiring.join(namespace.as_fd(), membership.clone())?;
+            return self.name(&membership, namespace.as_fd()).inspect_err(|_| {
+                // The error that led here is the one to tell.
+                let at = self.wiring.memberships.iter().position(|one| one.id == membership.id);
+                let _ = at.map(|at| self.wiring.leave(namespace.as_fd(), at));
+            });
         };
         let turned = |old: &&Membership| {
             let endpoint =
@@ -30,7 +35,20 @@ impl Life {
             let why = format!("endpoint with name {name} already exists in network {network}");
             return Err(Error::new(STEP, why));
         }
-        self.wiring.turn(namespace.as_fd(), at, membership.endpoint)
+        self.wiring.turn(namespace.as_fd(), at, membership.endpoint)?;
+        // With the way out goes whether anybody outside is asked for names.
+        for membership in self.wiring.memberships.clone() {
+            self.name(&membership, namespace.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// It has its names on that network.
+    fn name(&mut self, membership: &Membership, namespace: BorrowedFd<'_>) -> Result<()> {
+        match &mut self.names {
+            Some(names) => names.joined(membership, namespace).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// It is no longer on that network. That it was not is as good: a killed command had come as far as that.
@@ -39,6 +57,9 @@ impl Life {
             return Ok(());
         };
         let namespace = self.network_namespace()?;
+        if let Some(names) = &mut self.names {
+            names.left(id);
+        }
         self.wiring.leave(namespace.as_fd(), at)
     }
 

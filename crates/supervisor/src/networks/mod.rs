@@ -72,6 +72,9 @@ pub struct NameService {
     pub registry: String,
     /// Whom to ask for all other names, in this order; nobody on networks that have no way out.
     pub upstreams: Vec<Upstream>,
+    /// The host's file that `upstreams` are from, if they are, so that its changes count while the container runs.
+    #[serde(default)]
+    pub resolv_conf: Option<String>,
 }
 
 /// A resolver.

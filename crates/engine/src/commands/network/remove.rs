@@ -1,11 +1,12 @@
 //! `network rm` and `network prune`: a network's record goes, and what it has on the host.
 
 use bulkhead_network::bridge;
+use bulkhead_supervisor::names::registry::forget_network;
 
 use super::create::of_network;
 use crate::Engine;
 use crate::commands::prune::Wanted;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::store::networks::{self, Driver, Network};
 use crate::store::{containers, endpoints};
 
@@ -96,7 +97,8 @@ impl Engine {
             bridge::remove(&bridge)?;
         }
         bulkhead_sys::fail::point("network rm: bridge gone");
-        bulkhead_supervisor::names::forget_network(&self.roots.networks(), &network.id);
+        forget_network(&self.roots.networks(), &network.id)
+            .doing(|| format!("forget the names of network {}", network.name))?;
         self.store.write(|transaction| cleared(transaction, network))
     }
 

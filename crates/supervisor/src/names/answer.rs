@@ -1,0 +1,280 @@
+//! A question to the container's name service, and what is said to it: wire format in, wire format out, nothing else
+//! is touched. RFC 1035, with EDNS (RFC 6891) for its size.
+//!
+//! Any program of the container may send anything. What cannot be read is answered with the code for it, or not at
+//! all; an answer to a datagram is never longer than its sender said it takes. Nothing can be made to amplify: the
+//! service's sockets are bound to 127.0.0.11 in the container's own network namespace, so that nobody outside can ask,
+//! and no forged sender's address leads anywhere but back into it.
+
+use std::io;
+use std::net::IpAddr;
+
+use hickory_proto::op::{Edns, Header, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, PTR};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+
+/// For how many seconds an answer about containers may be kept: not at all, since a container may be gone, and its
+/// address another's, at any time, and asking again costs microseconds. (Docker says 600.)
+const LIFETIME: u32 = 0;
+/// What a client takes that does not say.
+const PLAIN: u16 = 512;
+/// The longest datagram, whatever a client says.
+pub const LONGEST: u16 = 4096;
+
+/// What a question came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A datagram.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+/// Who is called what.
+pub trait Names {
+    /// The addresses of a name, which is without a dot at its end; `None`: nobody known is called so.
+    ///
+    /// # Errors
+    /// It is not known whether anybody is.
+    fn addresses(&self, name: &str) -> io::Result<Option<Vec<IpAddr>>>;
+
+    /// The name of an address.
+    ///
+    /// # Errors
+    /// It is not known.
+    fn name_of(&self, address: IpAddr) -> io::Result<Option<String>>;
+}
+
+/// A question that can be answered.
+#[derive(Clone, Debug)]
+pub struct Question {
+    asked: Metadata,
+    query: Query,
+    /// Whether it came with EDNS, as the answer must then.
+    extended: bool,
+    room: usize,
+}
+
+impl Question {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What to answer instead, if anything.
+    pub fn read(bytes: &[u8], transport: Transport) -> Result<Question, Option<Vec<u8>>> {
+        let Ok(Header { metadata, counts }) = Header::read(&mut BinDecoder::new(bytes)) else {
+            return Err(None);
+        };
+        // Whoever answered an answer could be made to talk to itself for ever.
+        if metadata.message_type != MessageType::Query {
+            return Err(None);
+        }
+        let refuse = |code| Err(Some(error(&metadata, code)));
+        if metadata.op_code != OpCode::Query {
+            return refuse(ResponseCode::NotImp);
+        }
+        if counts.queries != 1 {
+            return refuse(ResponseCode::FormErr);
+        }
+        let Ok(mut message) = Message::from_vec(bytes) else { return refuse(ResponseCode::FormErr) };
+        let Some(query) = message.queries.pop() else { return refuse(ResponseCode::FormErr) };
+        let edns = message.edns;
+        let room = match transport {
+            Transport::Udp => edns.as_ref().map_or(PLAIN, Edns::max_payload).clamp(PLAIN, LONGEST),
+            Transport::Tcp => u16::MAX,
+        };
+        let newer = edns.as_ref().is_some_and(|edns| edns.version() > 0);
+        let question = Question { asked: metadata, query, extended: edns.is_some(), room: room.into() };
+        if newer {
+            return Err(Some(question.failed(ResponseCode::BADVERS)));
+        }
+        // What takes many messages nobody passes on here.
+        if matches!(question.query.query_type, RecordType::AXFR | RecordType::IXFR) {
+            return Err(Some(question.failed(ResponseCode::Refused)));
+        }
+        Ok(question)
+    }
+
+    /// The number that its asker gave it.
+    #[must_use]
+    pub fn id(&self) -> u16 {
+        self.asked.id
+    }
+
+    /// Whether `other` is the same, asked once more.
+    pub(super) fn is(&self, other: &Question) -> bool {
+        self.asked.id == other.asked.id && self.query == other.query
+    }
+
+    /// The answer; `None`: others are to be asked, which is so only if there are any (`forwards`). `turn`, a random
+    /// number, says which of several addresses comes first.
+    #[must_use]
+    pub fn answer(&self, names: &impl Names, forwards: bool, turn: u32) -> Option<Vec<u8>> {
+        let known = match self.query.query_class {
+            DNSClass::IN => self.own(names, turn),
+            _ => Ok(None),
+        };
+        match known {
+            // What we know is never asked of others, not even what we do not know about it.
+            Ok(Some(data)) => {
+                let mut message = self.message(ResponseCode::NoError);
+                message.metadata.authoritative = true;
+                let name = &self.query.name;
+                message.answers =
+                    data.into_iter().map(|data| Record::from_rdata(name.clone(), LIFETIME, data)).collect();
+                Some(self.fit(message))
+            }
+            Ok(None) if forwards => None,
+            Ok(None) if self.query.query_class == DNSClass::IN => Some(self.failed(ResponseCode::NXDomain)),
+            Ok(None) => Some(self.failed(ResponseCode::Refused)),
+            Err(_) => Some(self.failed(ResponseCode::ServFail)),
+        }
+    }
+
+    /// What we know of the name that is meant; `None`: nothing.
+    fn own(&self, names: &impl Names, turn: u32) -> io::Result<Option<Vec<RData>>> {
+        let wanted = self.query.query_type;
+        let wants = |kind: RecordType| wanted == kind || wanted == RecordType::ANY;
+        if let Some(address) = address_of(&self.query.name) {
+            let Some(name) = names.name_of(address)?.and_then(|name| domain(&name)) else { return Ok(None) };
+            return Ok(Some(Vec::from_iter(wants(RecordType::PTR).then_some(RData::PTR(PTR(name))))));
+        }
+        let Some(name) = text(&self.query.name) else { return Ok(None) };
+        let Some(addresses) = names.addresses(&name)? else { return Ok(None) };
+        let mut data: Vec<RData> = addresses
+            .into_iter()
+            .filter_map(|address| match address {
+                IpAddr::V4(address) => wants(RecordType::A).then_some(RData::A(A(address))),
+                IpAddr::V6(address) => wants(RecordType::AAAA).then_some(RData::AAAA(AAAA(address))),
+            })
+            .collect();
+        if let Some(first) = usize::try_from(turn).unwrap_or(0).checked_rem(data.len()) {
+            data.rotate_left(first);
+        }
+        Ok(Some(data))
+    }
+
+    /// An answer that says only what is wrong.
+    #[must_use]
+    pub fn failed(&self, code: ResponseCode) -> Vec<u8> {
+        self.fit(self.message(code))
+    }
+
+    /// Whether `bytes` are a resolver's answer to this question, which was put to it under the number `id`; and what
+    /// became of it.
+    #[must_use]
+    pub fn outcome(&self, bytes: &[u8], id: u16) -> Option<ResponseCode> {
+        let mut decoder = BinDecoder::new(bytes);
+        let Header { metadata, counts } = Header::read(&mut decoder).ok()?;
+        let code = metadata.response_code;
+        if metadata.id != id
+            || metadata.message_type != MessageType::Response
+            || metadata.op_code != OpCode::Query
+        {
+            return None;
+        }
+        // Some say nothing of the question they could not read.
+        if counts.queries == 0 && code != ResponseCode::NoError && code != ResponseCode::NXDomain {
+            return Some(code);
+        }
+        let about = Query::read(&mut decoder).ok().filter(|_| counts.queries == 1)?;
+        let same = about.name == self.query.name
+            && about.query_type == self.query.query_type
+            && about.query_class == self.query.query_class;
+        same.then_some(code)
+    }
+
+    /// A resolver's answer as the asker gets it; `length` is how long it was before it was cut, if it was.
+    #[must_use]
+    pub fn passed_on(&self, answer: &[u8], length: usize) -> Vec<u8> {
+        let whole = length <= self.room && length == answer.len();
+        match with_id(answer, self.asked.id).filter(|_| whole) {
+            Some(answer) => answer,
+            None => {
+                let mut message = self.message(ResponseCode::NoError);
+                message.metadata.truncation = true;
+                self.fit(message)
+            }
+        }
+    }
+
+    fn message(&self, code: ResponseCode) -> Message {
+        let mut message = Message::new(self.asked.id, MessageType::Response, OpCode::Query);
+        message.metadata = Metadata::response_from_request(&self.asked);
+        message.metadata.recursion_available = true;
+        message.metadata.response_code = code;
+        message.add_query(self.query.clone());
+        if self.extended {
+            let mut edns = Edns::new();
+            edns.set_max_payload(LONGEST);
+            message.set_edns(edns);
+        }
+        message
+    }
+
+    /// Leaves out of an answer what is too much for its asker, who is told so, and may ask by TCP. (Some resolvers take
+    /// what there is.)
+    fn fit(&self, mut message: Message) -> Vec<u8> {
+        loop {
+            let Ok(bytes) = message.to_vec() else { return error(&self.asked, ResponseCode::ServFail) };
+            let all = message.answers.len();
+            if bytes.len() <= self.room {
+                return bytes;
+            }
+            if all == 0 {
+                return error(&self.asked, ResponseCode::ServFail);
+            }
+            message.metadata.truncation = true;
+            message.answers.truncate((all * self.room / bytes.len()).min(all - 1));
+        }
+    }
+}
+
+/// The query as it is put to a resolver, or an answer as it is given to its asker: with that number.
+#[must_use]
+pub fn with_id(bytes: &[u8], id: u16) -> Option<Vec<u8>> {
+    let mut bytes = bytes.to_vec();
+    bytes.get_mut(..2)?.copy_from_slice(&id.to_be_bytes());
+    Some(bytes)
+}
+
+/// An answer to what was not understood well enough to repeat it.
+fn error(asked: &Metadata, code: ResponseCode) -> Vec<u8> {
+    let mut message = Message::new(asked.id, MessageType::Response, asked.op_code);
+    message.metadata = Metadata::response_from_request(asked);
+    message.metadata.response_code = code;
+    // Twelve bytes always have room.
+    message.to_vec().unwrap_or_default()
+}
+
+/// The name in lower case, if it can be one of ours at all: a dot within a label would be taken for one between two.
+fn text(name: &Name) -> Option<String> {
+    let mut text = String::new();
+    for label in name {
+        if label.contains(&b'.') {
+            return None;
+        }
+        if !text.is_empty() {
+            text.push('.');
+        }
+        text.push_str(str::from_utf8(label).ok()?);
+    }
+    text.make_ascii_lowercase();
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The address that a name of in-addr.arpa or ip6.arpa is about.
+fn address_of(name: &Name) -> Option<IpAddr> {
+    let range = name.parse_arpa_name().ok()?;
+    (range.prefix_len() == range.max_prefix_len()).then_some(range.addr())
+}
+
+fn domain(name: &str) -> Option<Name> {
+    let mut name = Name::from_labels(name.split('.').map(str::as_bytes)).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+pub(super) mod tests;
