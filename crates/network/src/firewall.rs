@@ -51,6 +51,7 @@ use crate::netlink::Socket;
 use batch::{BRIDGE, Batch, INET};
 pub use foreign::{ForeignChain, foreign_drops};
 use kept::Kept;
+pub use kept::{adopt, hand_over};
 pub use layout::TABLE;
 pub(crate) use names::redirect_names;
 pub use presence::{Presence, Protocol, PublishedPort, Sender, admit, dismiss};

@@ -13,7 +13,7 @@ mod answer;
 mod attributes;
 mod request;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use rustix::fs::{Mode, OFlags};
@@ -44,7 +44,7 @@ const DUMP_TRIES: u32 = 5;
 /// A netlink socket. It stays in the network namespace in which it was opened, wherever its owner goes.
 #[derive(Debug)]
 pub struct Socket {
-    socket: netlink_sys::Socket,
+    socket: OwnedFd,
     sequence: u32,
 }
 
@@ -91,7 +91,18 @@ impl Socket {
         // its root could otherwise send acknowledgements of its own making.
         rustix::net::connect(&socket, &SocketAddrNetlink::new(0, 0))
             .map_err(|errno| Refusal::new("connect a netlink socket to the kernel", "", errno))?;
-        Ok(Self { socket, sequence: 0 })
+        let socket = socket.as_fd().try_clone_to_owned().map_err(|error| Error::from(refused(error)))?;
+        Ok(Self::of(socket))
+    }
+
+    /// One that somebody else opened as it is done here, and does not use any more.
+    pub(crate) fn of(socket: OwnedFd) -> Self {
+        Self { socket, sequence: 0 }
+    }
+
+    /// Its descriptor, for another process.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.socket
     }
 
     /// The index of the link with that name in the socket's namespace.

@@ -76,6 +76,9 @@ pub struct Start {
     /// How many descriptors are the plan's handles; the last is the container's lock, which the supervisor keeps
     /// until the container has ended.
     pub handles: usize,
+    /// Whether the handle before the lock is a socket of nf_tables ([`bulkhead_network::firewall::hand_over`]).
+    #[serde(default)]
+    pub firewall: bool,
     /// What its network namespace, if it has one of its own, is connected to. A loopback link it has always.
     pub networks: Vec<Membership>,
     /// The ports that are published.

@@ -42,6 +42,11 @@ impl Life {
             return Err(Error::new(step, "the container's descriptors did not come with it"));
         }
         let attached = handles.split_off(start.handles);
+        if start.firewall && handles.len() >= 2 {
+            let socket = handles.remove(handles.len() - 2);
+            let adopted = bulkhead_network::firewall::adopt(socket);
+            adopted.map_err(|error| Error::new("network", error.to_string()))?;
+        }
         let attachment =
             Attachment::new(start.attach, attached, true).step(step, || "attach to the client")?;
         let signals =

@@ -8,6 +8,7 @@ use bulkhead_isolation::mounts::Source;
 use bulkhead_isolation::rootfs::Layer;
 use bulkhead_isolation::trace::{Lap, Trace};
 use bulkhead_isolation::{Plan, TerminalSize};
+use bulkhead_network::firewall;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
 use bulkhead_supervisor::networks::Publish;
@@ -102,6 +103,10 @@ impl Engine {
         warnings.extend(said);
         self.fill_no_volume_again(container, &mut plan)?;
         let mut handles = around.joined.handles;
+        // Whoever closes it waits for what others take out of the firewall, so it goes to where nobody waits.
+        let socket = firewall::hand_over();
+        let has_socket = socket.is_some();
+        handles.extend(socket);
         handles.push(lock);
         let run_folder = self.roots.running(&container.id);
         crate::store::make_folder(&run_folder)?;
@@ -118,6 +123,7 @@ impl Engine {
             plan,
             later_env: spec::later_environment(&container.config),
             handles: handles.len(),
+            firewall: has_socket,
             networks: self.memberships(container, &places)?,
             publish: self.ports_of(container, &host, &places)?,
             published: text(&self.roots.published().join(&container.id))?,
@@ -145,6 +151,7 @@ impl Engine {
         }
         trace.lap("plan");
         let answer = bring_to_life(&connection, start, &handles, &starting.streams);
+        drop(handles);
         bulkhead_sys::fail::point("start: answered");
         if perhaps {
             match &answer {

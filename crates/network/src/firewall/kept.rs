@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
 
 use crate::error::{Refusal, Result};
 use crate::netlink::Socket;
@@ -23,13 +24,34 @@ pub(super) struct Kept {
     socket: Socket,
 }
 
+/// The thread's socket, if it has one, for another process that goes on with it: whoever closes it last may have to wait,
+/// and that should be who has nobody waiting for it. This thread opens another when it needs one.
+#[must_use]
+pub fn hand_over() -> Option<OwnedFd> {
+    KEPT.take().map(|(_, socket)| socket.into_fd())
+}
+
+/// Goes on with a socket that another process [handed over](hand_over), in the same network namespace.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn adopt(socket: OwnedFd) -> Result<()> {
+    KEPT.set(Some((namespace()?, Socket::of(socket))));
+    Ok(())
+}
+
+/// The number of the network namespace that the thread is in.
+fn namespace() -> Result<u64> {
+    const NAMESPACE: &str = "/proc/thread-self/ns/net";
+    let stat = rustix::fs::stat(NAMESPACE)
+        .map_err(|errno| Refusal::new("look at this thread's network namespace", NAMESPACE, errno))?;
+    Ok(stat.st_ino)
+}
+
 impl Kept {
     /// The thread's socket, or a new one if it has none in the namespace that it is in now.
     pub(super) fn open() -> Result<Self> {
-        const NAMESPACE: &str = "/proc/thread-self/ns/net";
-        let namespace = rustix::fs::stat(NAMESPACE)
-            .map_err(|errno| Refusal::new("look at this thread's network namespace", NAMESPACE, errno))?
-            .st_ino;
+        let namespace = namespace()?;
         match KEPT.take() {
             Some((there, socket)) if there == namespace => Ok(Self { namespace, socket }),
             _ => Ok(Self { namespace, socket: super::open()? }),

@@ -32,6 +32,7 @@ pub fn restore(bridges: &[&Bridge], presences: &[Presence]) -> Result<()> {
         elements.extend(presences.iter().flat_map(contents::of_presence));
         if !state.outdated {
             elements.extend(of_others(&mut socket, bridges)?);
+            elements.extend(of_links(&mut socket)?);
         }
         let elements = sorted(elements);
 
@@ -128,6 +129,21 @@ pub(super) fn knows_bridges(socket: &mut Socket) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// What lets links send that are there: of containers that are just being born, too, which the caller cannot know yet.
+fn of_links(socket: &mut Socket) -> Result<Vec<Element>> {
+    let links = Socket::open()?;
+    let mut elements = Vec::new();
+    for set in sets::SETS.iter().filter(|set| matches!(set.name, sets::SENDERS | sets::SENDERS6)) {
+        for element in dump(socket, set)? {
+            let name = netlink::text(element.key.get(..LINK).unwrap_or_default());
+            if name.map(|name| links.index_of(name)).transpose()?.flatten().is_some() {
+                elements.push(element);
+            }
+        }
+    }
+    Ok(elements)
 }
 
 /// Those of one set together; of two with one key, the first.

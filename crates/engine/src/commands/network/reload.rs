@@ -3,9 +3,10 @@
 
 use bulkhead_network::bridge::{self, Bridge};
 use bulkhead_network::firewall::{self, Presence};
+use bulkhead_supervisor::networks::with_presences;
 
 use crate::Engine;
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::networks::memberships::link_of;
 use crate::store::containers;
 
@@ -30,6 +31,7 @@ impl Engine {
             let _ = bridge::ensure(bridge)?;
         }
         self.restore_firewall(None)?;
+        firewall::sweep()?;
         Ok(Reloaded { containers: presences.len(), bridges: bridges.len() })
     }
 
@@ -38,12 +40,18 @@ impl Engine {
     /// # Errors
     /// What the kernel refused.
     pub(crate) fn restore_firewall(&self, also: Option<&Bridge>) -> Result<()> {
-        let (bridges, presences) = self.all_in_the_firewall()?;
-        let all: Vec<&Bridge> = bridges.iter().chain(also.filter(|also| !bridges.contains(also))).collect();
-        Ok(firewall::restore(&all, &presences)?)
+        // What a container that is just being born has published is known as long as this lasts.
+        let restored = with_presences(&self.roots.published(), |published| -> Result<()> {
+            let (bridges, mut presences) = self.all_in_the_firewall()?;
+            presences.extend_from_slice(published);
+            let all: Vec<&Bridge> =
+                bridges.iter().chain(also.filter(|also| !bridges.contains(also))).collect();
+            Ok(firewall::restore(&all, &presences)?)
+        });
+        restored.doing(|| "read which ports are published")?
     }
 
-    /// The bridges of running containers, and what each of these has in the firewall.
+    /// The bridges of running containers, and what lets the links of each of these send.
     fn all_in_the_firewall(&self) -> Result<(Vec<Bridge>, Vec<Presence>)> {
         let mut bridges: Vec<Bridge> = Vec::new();
         let mut presences: Vec<Presence> = Vec::new();
@@ -52,14 +60,10 @@ impl Engine {
                 continue;
             }
             let places = self.places(&container.id)?;
-            let mut presence = self.published(&container.id)?.map(|one| one.presence).unwrap_or_default();
+            let mut presence = Presence::default();
             for (endpoint, network) in &places {
                 let Some(bridge) = network.bridge() else { continue };
-                for sender in link_of(endpoint, network, &places)?.senders() {
-                    if !presence.senders.contains(&sender) {
-                        presence.senders.push(sender);
-                    }
-                }
+                presence.senders.extend(link_of(endpoint, network, &places)?.senders());
                 if !bridges.contains(&bridge) {
                     bridges.push(bridge);
                 }
