@@ -4,7 +4,7 @@
 //! | file | subject |
 //! |---|---|
 //! | [`registry`] | who is called what |
-//! | [`answer`] | a question, and what is said to it |
+//! | [`answer`], `records` | a question, and what is said to it |
 //! | `server` | the service's sockets, and who talks to them |
 //! | `upstream`, `resolvers` | a question that others are asked; who they are |
 //! | `framing` | messages over TCP |
@@ -14,6 +14,7 @@
 
 pub mod answer;
 mod framing;
+mod records;
 pub mod registry;
 mod resolvers;
 mod server;
