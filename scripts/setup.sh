@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # build: a C compiler, for SQLite and zstd, which are compiled in.
 # hosts: namespaces, links and processes of the test hosts. images: what the test images are made of.
 build=(gcc libc6-dev make)
-hosts=(util-linux iproute2 procps nftables curl)
+hosts=(util-linux iproute2 procps nftables curl bind9-dnsutils)
 images=(busybox-static mmdebstrap zstd gzip tar)
 # machine: runs another kernel for the tests of cgroup version 2; the kernel is downloaded by them, and not installed.
 machine=()

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::cgroups::{Hierarchy, V2_LEAF};
 
@@ -20,6 +21,7 @@ pub fn look() -> Vec<String> {
         cgroups(&hierarchy.mount, &hierarchy.mount, &mut found);
     }
     containers(Path::new("/run/bulkhead"), &mut found);
+    rules(&mut found);
     containers(Path::new("/var/lib/bulkhead/containers"), &mut found);
     found
 }
@@ -81,12 +83,37 @@ fn cgroups(root: &Path, folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+/// Sets of the firewall that hold what only a running container has there. (What lets its link send stays until it is swept
+/// out: it lets no other link send.)
+const OF_CONTAINERS: [&str; 6] = ["ports", "ports_any", "ports6", "ports6_any", "self", "self6"];
+
+fn rules(found: &mut Vec<String>) {
+    let output = Command::new("nft").args(["list", "ruleset"]).output();
+    // A host without nft(8) or without its kernel's part has no such sets either.
+    let Ok(output) = output else { return };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (mut table, mut set) = ("", "");
+    for line in text.lines().map(str::trim) {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["table", _, name, ..] => table = name,
+            ["set" | "map", name, ..] => set = name,
+            ["elements", ..] if table == "bulkhead" && OF_CONTAINERS.contains(&set) => {
+                found.push(format!("rule: {set} {line}"));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Files and folders that bear a container's ID.
 fn containers(folder: &Path, found: &mut Vec<String>) {
+    // There are folders of networks, too, which stay as long as these.
+    let of_networks = folder == Path::new("/run/bulkhead/networks");
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let id: String = name.chars().take_while(char::is_ascii_hexdigit).collect();
-        if id.len() == 64 || id.len() == 12 {
+        if !of_networks && (id.len() == 64 || id.len() == 12) {
             found.push(format!("file {}", entry.path().display()));
         } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             containers(&entry.path(), found);

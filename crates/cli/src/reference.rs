@@ -29,7 +29,7 @@ pub(crate) fn flags_of_run() -> BTreeMap<String, String> {
 pub fn docker_run() -> String {
     let defined = flags_of_run();
     let note = |name: &str| NOTES.iter().find(|(noted, _)| *noted == name).map(|(_, says)| *says);
-    let refused = |says: Option<Says>| matches!(says, Some(Says::Refused(_) | Says::EngineRefuses(_)));
+    let refused = |says: Option<Says>| matches!(says, Some(Says::Refused(_)));
     let differs = |says: Option<Says>| matches!(says, Some(Says::Differs(_)));
     let count = |is: &dyn Fn(Option<Says>) -> bool| DOCKERS.iter().filter(|name| is(note(name))).count();
     let mut text = format!(
@@ -47,7 +47,7 @@ pub fn docker_run() -> String {
         let (how, what) = match note(name) {
             None => ("works", cell(defined.get(name).map_or("", String::as_str))),
             Some(Says::Differs(how)) => ("differs", cell(how)),
-            Some(Says::Refused(why) | Says::EngineRefuses(why)) => ("refused", cell(why)),
+            Some(Says::Refused(why)) => ("refused", cell(why)),
         };
         // A String takes any text.
         let _ = writeln!(text, "| `--{name}` | {how} | {what} |");

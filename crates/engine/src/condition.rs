@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 
 use bulkhead_isolation::cgroups;
 use bulkhead_supervisor::identity::withdraw;
+use bulkhead_supervisor::names;
+use bulkhead_supervisor::networks::withdraw as withdraw_ports;
 use bulkhead_supervisor::status::{ProcessId, State, Status, boot_id, now};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
@@ -153,6 +155,8 @@ impl Engine {
             }
         }
         bulkhead_sys::fail::point("bury: group gone");
+        self.forget_networks(container)?;
+        bulkhead_sys::fail::point("bury: networks forgotten");
         let waited = status.state == State::Restarting;
         let boot = boot_id().doing(|| "read this boot's ID")?;
         status.state = State::Exited;
@@ -181,6 +185,19 @@ impl Engine {
         }
         drop(lock);
         Ok(Condition::of(status))
+    }
+
+    /// Takes out of the host's network what a killed supervisor left there, and from others the names by which they found
+    /// its container.
+    pub(crate) fn forget_networks(&self, container: &Container) -> Result<()> {
+        let published = self.roots.published();
+        withdraw_ports(&published, &container.id)
+            .doing(|| format!("take back the published ports of container {}", container.name))?;
+        for (_, network) in self.places(&container.id)? {
+            names::registry::forget(&self.roots.networks(), &network.id, &container.id)
+                .doing(|| format!("forget what container {} is called", container.name))?;
+        }
+        Ok(())
     }
 
     /// Removes what its supervisor left of this boot, while nobody else can have its name: its record is there.
@@ -229,6 +246,24 @@ impl Engine {
                 if self.condition_locked(container)? {
                     return Ok(lock);
                 }
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        Err(Error::Conflict(format!(
+            "container {} is being started, stopped or removed by another command: try again when that has ended",
+            id::short(&container.id)
+        )))
+    }
+
+    /// The lock of a container that does not run, or nothing for one that does or is about to again: what is decided then
+    /// holds for whoever starts it, or has to be told to its supervisor.
+    pub(crate) fn lock_unless_active(&self, container: &Container) -> Result<Option<OwnedFd>> {
+        for _ in 0..5_000 {
+            if self.condition(container)?.active().is_some() {
+                return Ok(None);
+            }
+            if let Some(lock) = self.lock(container)? {
+                return Ok(Some(lock));
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
         }

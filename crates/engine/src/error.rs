@@ -6,7 +6,7 @@ use bulkhead_image::ImageError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no container, image or volume of that name.
-    #[error("No such {kind}: {name}")]
+    #[error("{}", not_found(kind, name))]
     NotFound {
         /// `container`, `image`, `volume`.
         kind: &'static str,
@@ -42,6 +42,14 @@ pub enum Error {
     /// What is on disk cannot be understood.
     #[error("{0}")]
     Corrupt(String),
+}
+
+/// Docker's words.
+fn not_found(kind: &str, name: &str) -> String {
+    match kind {
+        "network" => format!("network {name} not found"),
+        _ => format!("No such {kind}: {name}"),
+    }
 }
 
 /// SQLite's words, but for what people can do something about.

@@ -10,6 +10,7 @@
 //! | [`spec`] | from Docker's words to the isolation core's plan |
 //! | `users` | whose IDs a container has: user namespaces, ranges, mappings of mounts |
 //! | `accounts` | /etc/passwd, /etc/subuid and their like |
+//! | `networks` | the networks that a container is on, its published ports |
 //! | [`commands`] | what can be done, a file per command |
 //! | `id_mapping`, `shifted` | whether mounts can map IDs here, and what is done where they cannot |
 //! | [`log_reader`] | the logs of containers, read while they are written |
@@ -29,6 +30,7 @@ mod id_mapping;
 mod joined;
 pub mod log_reader;
 pub mod names;
+mod networks;
 pub mod repair;
 mod roots;
 mod shifted;
@@ -141,11 +143,14 @@ impl Engine {
         self.store.wants_checkpoint()
     }
 
-    /// Moves the database's log into the database.
+    /// Does what need not be done while somebody waits: moves the database's log into the database, and takes out of the
+    /// firewall what is left of containers' links.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, or the kernel's.
     pub fn checkpoint(&self) -> Result<()> {
-        self.store.checkpoint()
+        self.store.checkpoint()?;
+        bulkhead_network::firewall::sweep()?;
+        Ok(())
     }
 }

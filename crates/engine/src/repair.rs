@@ -8,6 +8,8 @@
 //! | a container whose supervisor was killed | the status says it runs, the supervisor is dead | see [`condition`](Engine::condition) |
 //! | folders of removed containers and volumes | they are in the trash folder, or have no record | they are deleted |
 //! | control groups of removed containers | their folder of this boot has no record | they are removed |
+//! | published ports of a killed supervisor | its file says so | they are taken out of the firewall |
+//! | a network that was being connected or removed | it is noted | see [`network`](crate::commands::network) |
 //! | a container whose limits were being changed | it is noted | see [`update`](crate::commands::update) |
 //! | ID ranges of removed containers | they are marked | they are freed, once no file or process is left |
 //! | copies of layers for removed containers | no record needs them | they are deleted, see [`shifted`](crate::shifted) |
@@ -16,9 +18,10 @@
 use std::collections::HashSet;
 
 use bulkhead_isolation::cgroups;
+use bulkhead_supervisor::networks::withdraw_dead;
 use bulkhead_supervisor::status::ProcessId;
 
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::store::{containers, volumes};
 use crate::{Condition, Connection, Engine, id};
 
@@ -53,6 +56,9 @@ impl Engine {
             }
         }
         self.finish_updates()?;
+        self.finish_connections()?;
+        self.finish_removals_of_networks()?;
+        withdraw_dead(&self.roots.published()).doing(|| "take back the ports of killed supervisors")?;
         self.empty_trash();
         // What cannot be removed now is met again.
         let _ = self.remove_unneeded_copies();

@@ -38,6 +38,16 @@ impl Roots {
         self.state.join("events")
     }
 
+    /// Where the containers of each network say what they are called.
+    pub fn networks(&self) -> PathBuf {
+        self.state.join("networks")
+    }
+
+    /// Where supervisors say which ports they have published.
+    pub fn published(&self) -> PathBuf {
+        self.state.join("published")
+    }
+
     /// The image store.
     pub fn images(&self) -> PathBuf {
         self.root.join("images")

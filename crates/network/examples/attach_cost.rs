@@ -1,16 +1,17 @@
-//! What attaching a container costs: `cargo run --release -p bulkhead-network --example attach_cost [TIMES] [PAUSE_MS]`.
+//! What attaching a container and publishing a port cost: `cargo run --release -p bulkhead-network --example attach_cost [TIMES] [PAUSE_MS]`.
 //!
 //! It makes a host's namespace of its own, and attaches one fresh namespace after the other to a bridge in it, with a
 //! pause between (back to back, the kernel's waits for grace periods of the last one would be measured with the next).
 //! Needs root.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bulkhead_network::bridge::{self, Bridge, Policy};
 use bulkhead_network::endpoint::{self, Endpoint, Uplink};
+use bulkhead_network::firewall::{self, Presence, Protocol, PublishedPort};
 use bulkhead_network::mac;
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::UnshareFlags;
@@ -29,6 +30,11 @@ fn container() -> Result<OwnedFd, Failure> {
         Ok(rustix::fs::open("/proc/thread-self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
     });
     made.join().map_err(|_| "the thread that makes a namespace panicked")?
+}
+
+fn port(to: Ipv4Addr, port: u16) -> PublishedPort {
+    let to = SocketAddr::new(to.into(), 80);
+    PublishedPort { address: Ipv4Addr::UNSPECIFIED.into(), port, protocol: Protocol::Tcp, to }
 }
 
 fn report(what: &str, mut times: Vec<Duration>) {
@@ -51,7 +57,26 @@ fn main() -> Result<(), Failure> {
         policy: Policy::default(),
     };
     let _ = bridge::ensure(&bridge)?;
-    let (mut ensured, mut attached, mut loopback) = (Vec::new(), Vec::new(), Vec::new());
+    let [
+        mut ensured,
+        mut again,
+        mut checked,
+        mut attached,
+        mut loopback,
+        mut admitted,
+        mut published,
+        mut thousandth,
+        mut dismissed,
+    ] = [const { Vec::new() }; 9];
+    let many = Presence {
+        senders: Vec::new(),
+        ports: (0..1000).map(|number| port(gateway, 20_000 + number)).collect(),
+    };
+    let time = |what: &mut dyn FnMut() -> Result<(), bulkhead_network::Error>| -> Result<Duration, Failure> {
+        let start = Instant::now();
+        what()?;
+        Ok(start.elapsed())
+    };
     for number in 0..times {
         let address = Ipv4Addr::from_bits(gateway.to_bits() + 1 + number);
         let place = Endpoint {
@@ -71,18 +96,34 @@ fn main() -> Result<(), Failure> {
         let (netns, alone) = (container()?, container()?);
         thread::sleep(pause);
 
-        let start = Instant::now();
-        let _ = bridge::ensure(&bridge)?;
-        ensured.push(start.elapsed());
-        let start = Instant::now();
-        endpoint::attach(netns.as_fd(), &place)?;
-        attached.push(start.elapsed());
-        let start = Instant::now();
-        endpoint::loopback_up(alone.as_fd())?;
-        loopback.push(start.elapsed());
+        ensured.push(time(&mut || bridge::ensure(&bridge).map(drop))?);
+        again.push(time(&mut || bridge::ensure(&bridge).map(drop))?);
+        checked.push(time(&mut || firewall::ensure(&[&bridge]).map(drop))?);
+        attached.push(time(&mut || endpoint::attach(netns.as_fd(), &place))?);
+        loopback.push(time(&mut || endpoint::loopback_up(alone.as_fd()))?);
+        thread::sleep(pause);
+        let mut presence = Presence { senders: place.senders(), ports: Vec::new() };
+        admitted.push(time(&mut || firewall::admit(&presence))?);
+        firewall::dismiss(&presence)?;
+        presence.ports.push(port(address, 8080));
+        thread::sleep(pause);
+        published.push(time(&mut || firewall::admit(&presence))?);
+        thread::sleep(pause);
+        dismissed.push(time(&mut || firewall::dismiss(&presence))?);
+        firewall::admit(&many)?;
+        thread::sleep(pause);
+        thousandth.push(time(&mut || firewall::admit(&presence))?);
+        firewall::dismiss(&presence)?;
+        firewall::dismiss(&many)?;
     }
     report("bridge::ensure, standing", ensured);
+    report("the same again, warm", again);
+    report("firewall::ensure, warm", checked);
     report("endpoint::attach", attached);
     report("endpoint::loopback_up", loopback);
+    report("admit, no port", admitted);
+    report("admit, the 1st port", published);
+    report("admit, the 1001st port", thousandth);
+    report("dismiss", dismissed);
     Ok(())
 }

@@ -233,6 +233,7 @@ fn complete(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
     let found = link::find(socket, &bridge.name)?.ok_or(gone)?;
     refuse_others(bridge, &found)?;
     if bridge.ipv6().is_some() {
+        sysctl::enable_ipv6(&bridge.name)?;
         sysctl::refuse_advertisements(&bridge.name)?;
     }
     let which = Which::Index(found.index, &bridge.name);

@@ -27,7 +27,7 @@ pub struct Endpoint {
     pub uplink: Uplink,
     /// The link's name in the container: "eth0".
     pub container_link: String,
-    /// Its MAC address: see [`mac::of_address`](crate::mac::of_address).
+    /// Its MAC address: see [`mac::of_address`].
     pub mac: Mac,
     /// The container's addresses, each with the length of its subnet's prefix: at most one of IPv4 and one of IPv6.
     pub addresses: Vec<IpNet>,

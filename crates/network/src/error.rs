@@ -105,17 +105,32 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// The kernel has no nf_tables, or lacks a part of it. Networks work, except that nothing gives containers the
-    /// host's address on their way out.
+    /// The kernel has no nf_tables, or lacks a part of it. Links and addresses work, and nothing else does: no way out, no
+    /// published ports, nothing between networks.
     #[error(
         "the kernel cannot {operation} ({errno}), so containers reach each other and the host, but not other hosts; \
-         load the modules nf_tables, nft_chain_nat and nft_masq, or use --network=host"
+         load the modules nf_tables, nft_chain_nat, nft_masq, nft_ct and nft_fib_inet (no ports are published and \
+         nothing keeps networks apart until then), or use --network=host"
     )]
     NoFirewall {
         /// What it cannot do.
         operation: &'static str,
         /// What it said.
         errno: Errno,
+    },
+
+    /// The table is not there, where something was to be added to it.
+    #[error(
+        "cannot {operation} {object}: the firewall table {table} is gone or incomplete, somebody flushed or deleted it; \
+         put it back with `network reload`"
+    )]
+    FirewallGone {
+        /// What was to be done.
+        operation: &'static str,
+        /// To which set.
+        object: String,
+        /// The table's name.
+        table: &'static str,
     },
 
     /// Somebody else changed the firewall each time we were about to.

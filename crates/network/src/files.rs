@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 
 pub use hosts::{HostEntry, hosts, hosts_of_the_host};
 pub use resolv_conf::{
-    DnsOverrides, SYSTEMD_RESOLV_CONF, is_systemd_stub, nameservers, resolv_conf, resolv_conf_of_the_host,
+    DnsOverrides, NAME_SERVICE, SYSTEMD_RESOLV_CONF, is_systemd_stub, nameservers, resolv_conf,
+    resolv_conf_of_names, resolv_conf_of_the_host,
 };
 
 /// Renders /etc/hostname.

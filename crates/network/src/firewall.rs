@@ -34,6 +34,7 @@ mod chains;
 mod contents;
 mod expression;
 mod foreign;
+mod kept;
 mod layout;
 mod names;
 mod presence;
@@ -49,10 +50,11 @@ use crate::link;
 use crate::netlink::Socket;
 use batch::{BRIDGE, Batch, INET};
 pub use foreign::{ForeignChain, foreign_drops};
+use kept::Kept;
 pub use layout::TABLE;
 pub(crate) use names::redirect_names;
 pub use presence::{Presence, Protocol, PublishedPort, Sender, admit, dismiss};
-pub use restore::restore;
+pub use restore::{restore, sweep};
 
 /// How often to start anew when others change the firewall between our look and our change.
 const TRIES: u32 = 20;
@@ -63,7 +65,7 @@ pub enum Found {
     /// The tables, as they should be, though perhaps without these bridges.
     Whole,
     /// Tables that somebody flushed or deleted, or none, or those of another layout. Now they are as they should be,
-    /// but what else belongs into them may be missing: [`restore`] puts it back.
+    /// but what else belongs into them may be missing: [`restore()`] puts it back.
     Broken,
 }
 
@@ -78,7 +80,8 @@ pub enum Found {
 /// refused; nothing was changed then.
 pub fn ensure(bridges: &[&Bridge]) -> Result<Found> {
     bridges.iter().try_for_each(|bridge| link::check_name(&bridge.name))?;
-    let mut socket = open()?;
+    // An end may be at hand, and with this socket closed the start would wait for it (see `kept.rs`).
+    let mut socket = Kept::open()?;
     for _ in 0..TRIES {
         let state = state::look(&mut socket, bridges.iter().map(|bridge| bridge.name.as_str()))?;
         let found = if state.whole { Found::Whole } else { Found::Broken };
@@ -96,6 +99,7 @@ pub fn ensure(bridges: &[&Bridge]) -> Result<Found> {
             }
         }
         if state.whole && new.is_empty() {
+            socket.keep();
             return Ok(found);
         }
         let left;
@@ -114,7 +118,10 @@ pub fn ensure(bridges: &[&Bridge]) -> Result<Found> {
         }
         batch.add(&new);
         match batch.commit(&mut socket) {
-            Ok(()) => return Ok(found),
+            Ok(()) => {
+                socket.keep();
+                return Ok(found);
+            }
             Err(error) if outrun(&error) => {}
             Err(error) => return Err(unsupported(error)),
         }
@@ -170,6 +177,23 @@ pub fn remove() -> Result<bool> {
         }
     }
     Ok(removed)
+}
+
+/// Removes both tables if they know no bridge any more and the user's chain is empty: nobody needs them. False if they
+/// stay.
+///
+/// # Errors
+/// What the kernel refused.
+pub fn remove_if_empty() -> Result<bool> {
+    let mut socket = open()?;
+    match state::look(&mut socket, std::iter::empty()) {
+        Err(Error::NoFirewall { .. }) => return Ok(false),
+        other => other?,
+    };
+    if restore::knows_bridges(&mut socket)? || state::user_has_rules(&mut socket)? {
+        return Ok(false);
+    }
+    remove()
 }
 
 /// Whether a change failed only since others changed things first: the generation that it was meant for is over.

@@ -3,8 +3,8 @@
 //!
 //! This crate knows no container. It is told names, addresses and a network namespace (a file descriptor), and does
 //! everything by messages to the kernel from the calling thread: no `ip`, `nft` or `iptables` is run, nothing is
-//! written but one file of /proc/sys, and nothing is remembered from call to call. What there is to know of a network
-//! later, the kernel knows.
+//! written but a few files of /proc/sys (`sysctl.rs` has them all), and nothing is remembered from call to call. What
+//! there is to know of a network later, the kernel knows.
 //!
 //! # How a container comes to its network
 //! ```text
@@ -19,13 +19,16 @@
 //! 2. [`bridge::ensure`] makes what all containers of a network share, if it is not there: link, address, forwarding
 //!    and the [`firewall`]'s table.
 //! 3. [`endpoint::attach`] makes the pair of links, one end in the container's namespace, and sets both up.
-//! 4. [`files`] renders what the container's programs read: /etc/hosts, /etc/resolv.conf and /etc/hostname.
+//! 4. [`firewall::admit`] lets the container send with its addresses, and publishes its ports.
+//! 5. [`files`] renders what the container's programs read: /etc/hosts, /etc/resolv.conf and /etc/hostname.
 //!
-//! Nothing takes it apart again at a container's end: the pair dies with the namespace, and that costs nobody a wait.
+//! At a container's end [`firewall::dismiss`] takes it out of the firewall; the pair dies with the namespace, and that
+//! costs nobody a wait.
 //!
 //! ```no_run
 //! use bulkhead_network::bridge::{self, Bridge, Masquerade, Policy};
 //! use bulkhead_network::endpoint::{self, Endpoint, Uplink};
+//! use bulkhead_network::firewall::{self, Presence};
 //! use bulkhead_network::{Error, mac, subnet};
 //!
 //! # fn demo(netns: std::os::fd::BorrowedFd<'_>) -> Result<(), Error> {
@@ -52,7 +55,8 @@
 //!     gateways: vec![gateway.into()],
 //!     mtu: 1500,
 //! };
-//! endpoint::attach(netns, &place)
+//! endpoint::attach(netns, &place)?;
+//! firewall::admit(&Presence { senders: place.senders(), ports: Vec::new() })
 //! # }
 //! ```
 //!
@@ -62,7 +66,10 @@
 //! | What does a bridge, a container's link consist of? | [`bridge`], [`endpoint`] |
 //! | Which messages is that? | [`link`], [`address`], [`route`] |
 //! | How are they sent, and what comes back? | [`netlink`] |
-//! | What is in the firewall's table, and why? | [`firewall`], its `layout.rs` |
+//! | What is in the firewall's tables, and why? | [`firewall`], its `sets.rs` and `chains/` |
+//! | What does it know of a bridge, of a container? | its `contents.rs` |
+//! | Who makes it right after a flush? | [`firewall::restore`] |
+//! | What of old flows when a port changes hands? | [`conntrack`] |
 //! | Which address comes next? | [`subnet`] |
 
 pub mod address;

@@ -101,7 +101,10 @@ pub fn delete(socket: &mut Socket, name: &str) -> Result<bool> {
 }
 
 /// Refuses what the kernel would refuse as a name, or would take for a pattern ('%'), and what is no plain text.
-pub(crate) fn check_name(name: &str) -> Result<()> {
+///
+/// # Errors
+/// [`Error::LinkName`].
+pub fn check_name(name: &str) -> Result<()> {
     let problem = if name.is_empty() {
         "it is empty"
     } else if name.len() > NAME_MAX {

@@ -14,6 +14,21 @@ pub fn of_address(address: Ipv4Addr) -> Mac {
     [0x02, 0x42, a, b, c, d]
 }
 
+/// Reads a MAC address of a single link, written with ':' or '-' between its bytes.
+#[must_use]
+pub fn parse(text: &str) -> Option<Mac> {
+    let mut mac = Mac::default();
+    let mut parts = text.split([':', '-']);
+    for byte in &mut mac {
+        let part =
+            parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    // The lowest bit of the first byte marks groups.
+    let single = mac != Mac::default() && mac[0] & 1 == 0;
+    (parts.next().is_none() && single).then_some(mac)
+}
+
 /// The MAC address that goes with an IPv6 address, for what has no IPv4 address: 02 and the address's last five bytes.
 #[must_use]
 pub fn of_ipv6(address: Ipv6Addr) -> Mac {
@@ -60,5 +75,21 @@ mod tests {
         let mac = [0x02, 0x42, 0xac, 0x11, 0x00, 0x02];
         assert_eq!(link_local(mac).to_string(), "fe80::42:acff:fe11:2");
         assert_eq!(of_ipv6("fd00::12:3456".parse().unwrap()), [0x02, 0, 0, 0x12, 0x34, 0x56]);
+    }
+
+    #[test]
+    fn its_text_is_read_again() {
+        assert_eq!(parse("02:42:AC-11:00:02"), Some([0x02, 0x42, 0xac, 0x11, 0x00, 0x02]));
+        for bad in [
+            "",
+            "02:42:ac:11:00",
+            "02:42:ac:11:00:02:03",
+            "03:42:ac:11:00:02",
+            "00:00:00:00:00:00",
+            "+2:42:ac:11:00:02",
+            "2:42:ac:11:0:02",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
     }
 }

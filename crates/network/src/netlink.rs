@@ -32,6 +32,8 @@ pub(crate) const AF_INET: u8 = 2;
 pub(crate) const AF_INET6: u8 = 10;
 /// Enough for an acknowledgement with the kernel's words: it is on the stack of processes that count pages.
 const ACK_BUFFER: usize = 2048;
+/// Enough for one answer: a link's description is the longest.
+const ANSWER_BUFFER: usize = 8192;
 /// What the kernel fills at most in one part of a dump.
 const DUMP_BUFFER: usize = 32 * 1024;
 /// What a socket sends with the buffer that it has from the start.
@@ -163,7 +165,7 @@ impl Socket {
         mut take: impl FnMut(usize, std::result::Result<&[u8], Errno>),
     ) -> Result<()> {
         self.send(requests)?;
-        let mut buffer = vec![0; DUMP_BUFFER];
+        let mut buffer = [0; ANSWER_BUFFER];
         let mut waiting = requests.len();
         while waiting > 0 {
             let received = self.receive(&mut buffer, requests)?;

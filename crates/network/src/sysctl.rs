@@ -37,6 +37,11 @@ pub(crate) fn forward_ipv6(ours: &str) -> Result<()> {
     set(FORWARDING, "1")
 }
 
+/// Lets a bridge of ours have IPv6 addresses, also where new links have none by default (`disable_ipv6`).
+pub(crate) fn enable_ipv6(link: &str) -> Result<()> {
+    set(&format!("{IPV6_LINKS}/{link}/disable_ipv6"), "0")
+}
+
 /// Has a bridge of ours take no routes and addresses from what containers may send.
 pub(crate) fn refuse_advertisements(link: &str) -> Result<()> {
     set(&format!("{IPV6_LINKS}/{link}/accept_ra"), "0")

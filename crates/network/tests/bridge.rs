@@ -144,6 +144,7 @@ fn with_ipv6_alone_or_without_any_address() {
     bridge.addresses.remove(0);
     let none = Bridge { addresses: Vec::new(), ..a_bridge(2) };
     host.run(|| {
+        std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
         for _ in 0..2 {
             ensure(&bridge);
             ensure(&none);

@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 
+use bulkhead_network::firewall::{Protocol, PublishedPort};
 use bulkhead_network::{bridge, firewall};
-use support::{Namespace, a_bridge, a_container, ensure, ipv4, send, udp};
+use support::{Namespace, a_bridge, a_container, an_endpoint, ensure, host_link, ipv4, presence, send, udp};
 
 /// Whether `nft` is here to have a second opinion; says so if not.
 fn nft_is_here() -> bool {
@@ -165,4 +167,27 @@ fn removing_a_bridge_takes_it_out_of_the_table() {
         assert!(bridge::remove(&bridge).unwrap());
     });
     assert!(!host.output("nft", &["list", "ruleset"]).contains("bhtest1"));
+}
+
+#[test]
+fn what_is_in_one_table_goes_though_somebody_deleted_the_other() {
+    if !nft_is_here() {
+        return;
+    }
+    let (host, bridge) = (Namespace::host(), a_bridge(1));
+    host.run(|| ensure(&bridge));
+    let place = an_endpoint(&bridge, 2);
+    let mut all = presence(&place);
+    all.ports.push(PublishedPort {
+        address: Ipv4Addr::UNSPECIFIED.into(),
+        port: 8080,
+        protocol: Protocol::Tcp,
+        to: (ipv4(&place), 80).into(),
+    });
+    host.run(|| firewall::admit(&all).unwrap());
+    let senders = || host.output("nft", &["list", "set", "bridge", "bulkhead", "senders"]);
+    assert!(senders().contains(host_link(&place)));
+    host.output("nft", &["delete", "table", "inet", "bulkhead"]);
+    host.run(|| firewall::dismiss(&all).unwrap());
+    assert!(!senders().contains(host_link(&place)));
 }

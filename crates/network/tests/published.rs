@@ -229,3 +229,21 @@ fn datagrams_of_an_old_client_go_where_the_port_leads_now() {
     let tcp = PublishedPort { protocol: Protocol::Tcp, ..ports.ports[0] };
     assert_eq!(world.host.run(|| bulkhead_network::conntrack::forget(&[tcp]).unwrap()), 0);
 }
+
+#[test]
+fn on_a_network_without_talk_a_published_port_is_reached_by_the_hosts_address() {
+    let (host, mut bridge) = (Namespace::host(), a_dual_bridge(1));
+    bridges_call_firewall(&host, false);
+    bridge.policy.icc = false;
+    host.run(|| ensure(&bridge));
+    let (web, beside) = (a_container(&host, &bridge, 2), a_container(&host, &bridge, 3));
+    for protocol in PROTOCOLS {
+        let server = Server::new(&web.0, protocol, ip("0.0.0.0"));
+        let inside = SocketAddr::new(ipv4(&web.1).into(), server.port());
+        let ports = vec![PublishedPort { address: ip("0.0.0.0"), port: 8080, protocol, to: inside }];
+        host.run(|| firewall::admit(&Presence { senders: Vec::new(), ports }).unwrap());
+        assert!(server.is_out_of_reach(&beside.0, inside));
+        server.asked(&beside.0, "10.77.1.1:8080".parse().unwrap());
+        server.asked(&web.0, "10.77.1.1:8080".parse().unwrap());
+    }
+}

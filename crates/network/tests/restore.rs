@@ -158,8 +158,8 @@ fn thousands_at_once() {
     let bridges: Vec<&Bridge> = bridges.iter().collect();
     let many = Presence { senders: Vec::new(), ports: ports("10.77.1.2:80".parse().unwrap(), 1000..11000) };
     host.run(|| {
-        firewall::restore(&bridges, &[many.clone()]).unwrap();
-        firewall::restore(&bridges, &[many.clone()]).unwrap();
+        firewall::restore(&bridges, std::slice::from_ref(&many)).unwrap();
+        firewall::restore(&bridges, std::slice::from_ref(&many)).unwrap();
     });
     let count =
         || host.output("nft", &["list", "map", "inet", "bulkhead", "ports_any"]).matches(" tcp . ").count();
@@ -192,4 +192,30 @@ fn a_bridge_that_has_changed_is_known_as_it_is() {
     let fresh = Namespace::host();
     fresh.run(|| firewall::ensure(&[&bridge]).unwrap());
     assert_eq!(changed, fresh.output("nft", &["list", "ruleset"]));
+}
+
+#[test]
+fn many_come_and_go_at_once() {
+    let (host, bridge) = (Namespace::host(), a_dual_bridge(1));
+    host.run(|| ensure(&bridge));
+    let before = host.output("nft", &["list", "ruleset"]);
+    std::thread::scope(|scope| {
+        for worker in 0..8 {
+            let (host, bridge) = (&host, &bridge);
+            scope.spawn(move || {
+                let place = support::an_endpoint(bridge, 2 + worker);
+                let mut whole = presence(&place);
+                let first = 1000 + u16::from(worker) * 10;
+                whole.ports = ports(SocketAddr::new(ipv4(&place).into(), 80), first..first + 10);
+                host.run(|| {
+                    for _ in 0..50 {
+                        firewall::admit(&whole).unwrap();
+                        assert_eq!(firewall::ensure(&[bridge]).unwrap(), Found::Whole);
+                        firewall::dismiss(&whole).unwrap();
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(host.output("nft", &["list", "ruleset"]), before);
 }

@@ -67,6 +67,11 @@ impl Life {
         }
         let exit_code = end.code().to_string();
         self.tell("die", [("exitCode", exit_code), ("execDuration", ran.as_secs().to_string())]);
+        self.tell_of_networks("disconnect");
+        // Who hears of the end finds the ports free. For the rest of it nobody has to wait.
+        if self.wiring.publishes() {
+            self.wiring.withdraw();
+        }
         if self.due.is_none() {
             self.let_go();
         }
@@ -76,6 +81,7 @@ impl Life {
         for attachment in &mut self.attachments {
             attachment.end();
         }
+        self.wiring.withdraw();
         if self.due.is_some() {
             remove_group(&self.cgroup_path);
         }

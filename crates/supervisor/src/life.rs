@@ -23,6 +23,7 @@ use crate::input::Input;
 use crate::later::Later;
 use crate::log::{Log, Stream};
 use crate::names::{self, Names};
+use crate::networks::{Token, Wiring};
 use crate::output::Source;
 use crate::protocol::{Reply, Request, Start};
 use crate::restart::Restart;
@@ -130,6 +131,8 @@ pub(crate) struct Life {
     pub(crate) namespaces: Namespaces,
     pub(crate) filter: Option<Program>,
     pub(crate) later: Later,
+    /// Its place on its networks.
+    pub(crate) wiring: Wiring,
     pub(crate) born: Born,
     pub(crate) status: Status,
     pub(crate) ended: bool,
@@ -166,6 +169,7 @@ impl Life {
                 self.handle(event);
             }
             self.check_health();
+            self.wiring.proxy.tidy();
             if let Some(names) = &mut self.names {
                 names.pass_time();
             }
@@ -175,12 +179,13 @@ impl Life {
     }
 
     /// How long until something is due by the clock: no timer ever wakes the supervisor of a container whose health is
-    /// not checked, which does not wait to be started again, and for which nobody is being asked for names.
+    /// not checked, which does not wait to be started again, whose ports the kernel leads to it, and for which nobody is being
+    /// asked for names.
     fn alarm(&self) -> Option<Timespec> {
         let check = self.checks.as_ref().filter(|_| !self.ended).and_then(Checks::due);
         let again = self.due.filter(|_| !self.attachments.iter().any(Attachment::holds_on));
         let names = self.names.as_ref().and_then(|names| names.due());
-        let due = check.into_iter().chain(again).chain(names).min()?;
+        let due = check.into_iter().chain(again).chain(names).chain(self.wiring.proxy.due()).min()?;
         let left = due.saturating_duration_since(Instant::now());
         Some(Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -232,6 +237,7 @@ impl Life {
         if let Some(output) = self.checks.as_ref().and_then(Checks::output) {
             want(output.as_fd(), PollFlags::IN, Event::Check);
         }
+        self.wiring.proxy.watch(|fd, flags, token| want(fd, flags, Event::Proxy(token)));
         if let Some(names) = &self.names {
             names.watch(&mut |fd, flags, ready| want(fd, flags, Event::Names(ready)));
         }
@@ -277,6 +283,7 @@ impl Life {
                 }
             }
             Event::InputRoom => self.input.flush(),
+            Event::Proxy(token) => self.wiring.proxy.handle(token),
             Event::Check => {
                 if let Some(checks) = &mut self.checks {
                     checks.read();
@@ -362,6 +369,7 @@ pub(crate) enum Event {
     Input(usize),
     Room(usize, Stream),
     InputRoom,
+    Proxy(Token),
     Unread(usize),
     Check,
     Names(names::Ready),

@@ -93,6 +93,7 @@ impl Life {
                 done
             }
             Request::Rename { name, link } => {
+                self.wiring.rename(&name)?;
                 if let Some(names) = &mut self.names {
                     names.renamed(&name)?;
                 }
@@ -155,8 +156,14 @@ impl Life {
                 }
                 Ok(None)
             }
-            Request::Connect(_) | Request::Disconnect(_) => {
-                Err(Error::new("network", "this supervisor cannot change the container's networks"))
+            Request::Connect(_) | Request::Disconnect(_) if self.ended => Err(self.not_running("network")),
+            Request::Connect(membership) => {
+                self.connect(*membership)?;
+                done
+            }
+            Request::Disconnect(id) => {
+                self.disconnect(&id)?;
+                done
             }
             Request::Exec(exec) => self.exec(&exec, fds, number).map(Some),
         }

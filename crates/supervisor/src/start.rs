@@ -23,7 +23,7 @@ use crate::later::Later;
 use crate::life::{CHILD_ENDED, Life, TERMINATE};
 use crate::log::{Log, Stream};
 use crate::names::Names;
-use crate::networks::Membership;
+use crate::networks::Wiring;
 use crate::output::Source;
 use crate::protocol::Start;
 use crate::sessions::{Sessions, no_streams, null};
@@ -54,14 +54,14 @@ impl Life {
         };
         let later = Later::keep(&start.plan.process, std::mem::take(&mut start.later_env))?;
         trace.lap("supervisor ready");
-        let networks = std::mem::take(&mut start.networks);
+        let mut wiring = Wiring::prepare(start)?;
         let names = start.names.take().map(|service| Names::new(service, &start.identity.id));
         let mut names = names.transpose()?.map(Box::new);
         let mut unnamed = Vec::new();
         let mut wire = |namespace: BorrowedFd<'_>| {
-            wire(namespace, &networks)?;
+            wiring.connect_newborn(namespace)?;
             if let Some(names) = &mut names {
-                for network in &networks {
+                for network in &wiring.memberships {
                     unnamed.append(&mut names.joined(network, namespace)?);
                 }
             }
@@ -126,6 +126,7 @@ impl Life {
             namespaces: std::mem::take(&mut start.plan.namespaces),
             filter: start.plan.process.seccomp.take(),
             later,
+            wiring,
             born,
             status,
             ended: false,
@@ -148,6 +149,7 @@ impl Life {
             sessions: Sessions::default(),
             names,
         };
+        life.tell_of_networks("connect");
         life.tell("start", []);
         Ok((life, warnings))
     }
@@ -180,18 +182,6 @@ fn pipes(open_stdin: bool) -> Result<(birth::Streams, Vec<OwnedFd>)> {
         null
     };
     Ok(([stdin, stdout, stderr], ours))
-}
-
-/// Connects the new network namespace: a loopback link, and whatever networks it is on.
-fn wire(namespace: BorrowedFd<'_>, networks: &[Membership]) -> Result<()> {
-    let failed = |error: bulkhead_network::Error| Error::new("network", error.to_string());
-    if networks.is_empty() {
-        return bulkhead_network::endpoint::loopback_up(namespace).map_err(failed);
-    }
-    for network in networks {
-        bulkhead_network::endpoint::attach(namespace, &network.endpoint).map_err(failed)?;
-    }
-    Ok(())
 }
 
 fn listen(run_folder: &str) -> io::Result<OwnedFd> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use bulkhead_network::endpoint::Uplink;
+
 use crate::events::Event;
 use crate::life::Life;
 use crate::protocol::Events;
@@ -24,6 +26,21 @@ impl Telling {
 }
 
 impl Life {
+    /// Tells that the container came to its networks, or went, with its process.
+    pub(crate) fn tell_of_networks(&self, action: &str) {
+        for membership in &self.wiring.memberships {
+            let kind = match membership.endpoint.uplink {
+                Uplink::Bridge { .. } => "bridge",
+                Uplink::Macvlan { .. } => "macvlan",
+            };
+            let attributes =
+                [("container", &self.identity.id), ("name", &membership.name), ("type", &kind.to_owned())]
+                    .map(|(key, value)| (key.to_owned(), value.clone()));
+            Event::now("network", action, &membership.id, attributes.into())
+                .tell(Path::new(&*self.telling.file));
+        }
+    }
+
     /// Tells that something happened to the container; `more` says what else there is to it.
     pub(crate) fn tell<const N: usize>(&self, action: &str, more: [(&str, String); N]) {
         if self.telling.file.is_empty() {

@@ -81,9 +81,9 @@ fn nothing_that_is_killed_breaks_what_must_hold() {
     host.sh("python3 -c \"
 import sqlite3
 store = sqlite3.connect('file:/var/lib/bulkhead/bulkhead.db?mode=ro', uri=True)
-for table in 'addresses', 'id_users', 'volume_uses', 'image_uses', 'containers':
+for table in 'endpoints', 'id_users', 'volume_uses', 'image_uses', 'containers':
     print(table, store.execute('SELECT count(*) FROM ' + table).fetchone()[0])\"")
-        .prints("addresses 0\nid_users 0\nvolume_uses 0\nimage_uses 0\ncontainers 0");
+        .prints("endpoints 0\nid_users 0\nvolume_uses 0\nimage_uses 0\ncontainers 0");
     host.finish_clean();
 }
 

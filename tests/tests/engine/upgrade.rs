@@ -9,8 +9,11 @@ store = sqlite3.connect('/var/lib/bulkhead/bulkhead.db')
 containers = store.execute('SELECT id, name, created, image, config, auto_remove, creator FROM containers').fetchall()
 volumes = store.execute('SELECT name, created, labels, anonymous FROM volumes').fetchall()
 images = store.execute('SELECT id, created, loaded, size, layers, config, architecture FROM images').fetchall()
-rest = {t: store.execute('SELECT * FROM ' + t).fetchall() for t in ('tags', 'addresses', 'volume_uses')}
-rest['settings'] = [row for row in store.execute('SELECT * FROM settings').fetchall() if 'id' not in row[0].split()]
+rest = {t: store.execute('SELECT * FROM ' + t).fetchall() for t in ('tags', 'volume_uses')}
+bridge = store.execute(\"SELECT id, settings FROM networks WHERE name = 'bridge'\").fetchone()
+settings = json.loads(bridge[1]); link = settings['link']; ipam = settings['ipam'][0]
+rest['addresses'] = [(link, address, container) for address, container in store.execute('SELECT ipv4, container FROM endpoints').fetchall()]
+rest['settings'] = [row for row in store.execute('SELECT * FROM settings').fetchall() if 'id' not in row[0].split()] + [('default network', json.dumps({'name': link, 'subnet': ipam['subnet'], 'gateway': ipam['gateway'], 'mtu': 1500}))]
 store.close()
 import os, glob
 for name in glob.glob('/var/lib/bulkhead/bulkhead.db*'): os.remove(name)

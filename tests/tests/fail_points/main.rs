@@ -132,3 +132,13 @@ fn removing() {
 fn images() {
     meet(&["load", "import", "commit", "rmi"]);
 }
+
+#[test]
+fn networks() {
+    meet(&["network create", "network rm", "connect", "connect in vain", "disconnect"]);
+}
+
+#[test]
+fn ports() {
+    meet(&["publish", "end of what is published", "ports of the dead", "changes of what is published"]);
+}

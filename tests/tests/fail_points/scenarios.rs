@@ -26,6 +26,27 @@ impl Scenario {
 
 const RUN_AGAIN: &str = "bulkhead rm -f c1 >/dev/null; bulkhead run -d --name c1 -v v1:/data busybox sleep 1000 >/dev/null; bulkhead exec c1 true";
 
+const PUBLISH_AGAIN: &str = "bulkhead rm -f c1 >/dev/null; bulkhead run -d --name c1 --network six -p 8080:80 -p 53/udp busybox httpd -f -p 80 >/dev/null
+    for i in $(seq 200); do curl -s -o /dev/null http://127.0.0.1:8080/ && break; sleep 0.02; done; curl -s -o /dev/null http://127.0.0.1:8080/";
+
+const CONNECT_BEFORE: &str = "for net in alpha web; do bulkhead network inspect $net >/dev/null 2>&1 || bulkhead network create $net >/dev/null; done
+    bulkhead rm -f c1 c2 >/dev/null 2>&1 || true
+    bulkhead run -d --name c1 --network web busybox sleep 1000 >/dev/null";
+
+/// Whatever became of it, what is said of the container is so, and it can be connected and disconnected.
+const CONNECT_AGAIN: &str = "bulkhead run --rm busybox true
+    for c in $(bulkhead ps -q); do
+        nets=$(bulkhead inspect -f '{{len .NetworkSettings.Networks}}' $c)
+        links=$(bulkhead exec $c ls /sys/class/net | grep -c eth || true)
+        # A place that a killed command has not given back is given back when it is asked for again.
+        test $nets = $links || bulkhead network disconnect alpha $c
+        bulkhead network disconnect -f alpha $c 2>/dev/null || true
+        bulkhead network disconnect -f web $c 2>/dev/null || true
+        bulkhead network connect web $c; bulkhead network connect alpha $c
+        bulkhead exec $c ip route | grep -q 'default via' || exit 1
+        test $(bulkhead exec $c ls /sys/class/net | grep -c eth) = 2 || exit 1
+    done";
+
 /// All.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -164,6 +185,83 @@ END",
         script: "bulkhead volume rm v1",
         // Gone, or there with what was in it, and then it can be removed; one of that name made later is empty.
         again: "bulkhead volume rm -f v1; bulkhead run --rm -v v1:/v busybox sh -c 'test -z \"$(ls /v)\"'",
+    },
+    Scenario {
+        name: "network create",
+        points: &["network create: "],
+        before: "bulkhead network rm -f shop",
+        script: "bulkhead network create --ipv6 shop",
+        again: "bulkhead network create --ipv6 shop >/dev/null 2>&1 || true
+            bulkhead run --rm --network shop busybox true; bulkhead network rm shop >/dev/null",
+    },
+    Scenario {
+        name: "network rm",
+        points: &["network rm: "],
+        before: "bulkhead network create shop >/dev/null; bulkhead run --rm --network shop busybox true",
+        script: "bulkhead network rm shop",
+        // Its link and its place in the firewall are cleared away by whoever comes next.
+        again: "bulkhead network rm -f shop >/dev/null; test -z \"$(ls /sys/class/net | grep ^bh- || true)\"
+            nft list ruleset | grep bh- && exit 1
+            bulkhead network create shop >/dev/null; bulkhead run --rm --network shop busybox true; bulkhead network rm shop >/dev/null",
+    },
+    Scenario {
+        name: "publish",
+        points: &["publish: port bound", "publish: written", "publish: admitted", "connect: newborn attached"],
+        before: "bulkhead network inspect six >/dev/null 2>&1 || bulkhead network create --ipv6 six >/dev/null",
+        script: "bulkhead run -d --name c1 --network six -p 8080:80 -p 53/udp busybox sleep 1000",
+        again: PUBLISH_AGAIN,
+    },
+    Scenario {
+        name: "end of what is published",
+        points: &["publish: taken out of the firewall", "publish: ports given back", "publish: gone"],
+        before: "bulkhead network inspect six >/dev/null 2>&1 || bulkhead network create --ipv6 six >/dev/null",
+        script: "bulkhead run --rm --name c1 --network six -p 8080:80 -p 53/udp busybox true",
+        again: PUBLISH_AGAIN,
+    },
+    Scenario {
+        name: "ports of the dead",
+        points: &["publish: dismissed", "bury: networks forgotten"],
+        before: "bulkhead run -d --name c1 -p 8080:80 busybox sleep 1000 >/dev/null
+            kill -9 $(sed 's/.*\"supervisor\":{\"pid\":\\([0-9]*\\).*/\\1/' /var/lib/bulkhead/containers/*/status.json)
+            sleep 0.05",
+        script: "bulkhead ps -a",
+        again: "bulkhead network inspect six >/dev/null 2>&1 || bulkhead network create --ipv6 six >/dev/null
+            bulkhead rm -f c1 >/dev/null; bulkhead run -d --name c1 --network six -p 8080:80 busybox sleep 1000 >/dev/null",
+    },
+    Scenario {
+        name: "connect",
+        points: &["connect: place taken", "connect: link there", "connect: joined", "connect: attached", "connect: routed"],
+        before: CONNECT_BEFORE,
+        script: "bulkhead network connect alpha c1
+            # A supervisor dies only if it was born to.
+            bulkhead run -d --name c2 --network web busybox sleep 1000; bulkhead network connect alpha c2",
+        again: CONNECT_AGAIN,
+    },
+    Scenario {
+        name: "connect in vain",
+        points: &["connect: link taken back"],
+        before: CONNECT_BEFORE,
+        // The link's name is taken.
+        script: "nsenter -t $(bulkhead inspect -f '{{.State.Pid}}' c1) -n ip link add eth1 type veth peer name eth9
+            bulkhead network connect alpha c1",
+        again: "nsenter -t $(bulkhead inspect -f '{{.State.Pid}}' c1) -n ip link del eth1; bulkhead run --rm busybox true
+            bulkhead network connect alpha c1; bulkhead exec c1 ip addr show eth1 | grep -q inet",
+    },
+    Scenario {
+        name: "changes of what is published",
+        points: &["publish: changed ones dismissed", "publish: changes written"],
+        before: CONNECT_BEFORE,
+        script: "bulkhead run -d --name c2 --network web --network alpha -p 8080:80 busybox sleep 1000
+            bulkhead network disconnect alpha c2; bulkhead network disconnect web c2",
+        again: CONNECT_AGAIN,
+    },
+    Scenario {
+        name: "disconnect",
+        points: &["disconnect: "],
+        before: CONNECT_BEFORE,
+        script: "bulkhead network connect alpha c1; bulkhead network disconnect alpha c1
+            bulkhead run -d --name c2 --network web --network alpha busybox sleep 1000; bulkhead network disconnect alpha c2",
+        again: CONNECT_AGAIN,
     },
     Scenario {
         name: "load",

@@ -58,18 +58,24 @@ pub(crate) fn answer() -> bool {
 
 /// What is completed for an argument, by its name in the commands.
 fn with_names(command: clap::Command) -> clap::Command {
+    with_names_below(command, "")
+}
+
+fn with_names_below(command: clap::Command, parent: &str) -> clap::Command {
     let group = command.get_name().to_owned();
     let command = command.mut_args(|argument| {
         let completer = match (argument.get_id().as_str(), group.as_str()) {
             ("container" | "containers", _) => ArgValueCompleter::new(containers),
             ("image" | "images" | "source", _) => ArgValueCompleter::new(images),
             ("names", "rmi") => ArgValueCompleter::new(images),
+            ("network", _) => ArgValueCompleter::new(networks),
+            ("names", "rm" | "inspect") if parent == "network" => ArgValueCompleter::new(networks),
             ("names", "rm" | "inspect") => ArgValueCompleter::new(volumes),
             _ => return argument,
         };
         argument.add(completer)
     });
-    command.mut_subcommands(with_names)
+    command.mut_subcommands(|command| with_names_below(command, &group))
 }
 
 /// What begins with what is written so far.
@@ -98,6 +104,10 @@ fn containers(current: &OsStr) -> Vec<CompletionCandidate> {
 
 fn images(current: &OsStr) -> Vec<CompletionCandidate> {
     beginning(engine().and_then(|engine| engine.names("image").ok()).unwrap_or_default(), current)
+}
+
+fn networks(current: &OsStr) -> Vec<CompletionCandidate> {
+    beginning(engine().and_then(|engine| engine.names("network").ok()).unwrap_or_default(), current)
 }
 
 fn volumes(current: &OsStr) -> Vec<CompletionCandidate> {

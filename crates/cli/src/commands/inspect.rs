@@ -2,20 +2,23 @@
 
 use std::io::Write;
 
+use bulkhead_engine::models::{ContainerInspectResponse, ImageInspect, NetworkInspect, Volume};
+use bulkhead_engine::{Engine, Error};
+
 use super::Done;
 use crate::Context;
 use crate::failure::{Failure, complain};
 use crate::output::inspect::print_inspect;
 use crate::template::{Shape, Type};
 
-/// Show everything about containers and images
+/// Show everything about containers, images, networks and volumes
 #[derive(Debug, clap::Args)]
 pub struct Inspect {
     /// A Go template, or "json"
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
-    /// container or image
-    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image"])]
+    /// container, image, network or volume
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "network", "volume"])]
     kind: Option<String>,
     /// Names or IDs
     #[arg(required = true, value_name = "NAME")]
@@ -37,6 +40,8 @@ const SHAPES: &[(&str, Shape)] = &[
     ("RepoTags", Shape::List),
     ("RepoDigests", Shape::List),
     ("Layers", Shape::List),
+    ("Options", Shape::StringMap),
+    ("Containers", Shape::Map),
 ];
 
 impl Inspect {
@@ -51,53 +56,25 @@ impl Inspect {
     }
 
     pub(super) fn run(self, context: &Context) -> Done {
-        let engine = context.engine()?;
-        let kind = self.kind.as_deref();
-        let (mut containers, mut images, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        let mut engine = context.engine()?;
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
         for name in &self.names {
-            let container = match engine.container(name) {
-                _ if kind == Some("image") => None,
-                Ok(container) => Some(container),
-                Err(bulkhead_engine::Error::NotFound { .. }) => None,
+            match look_up(&mut engine, self.kind.as_deref(), name) {
+                Ok(Some(one)) => found.push(one),
+                Ok(None) => missing.push(format!("No such object: {name}")),
+                Err(error @ Error::NotFound { .. }) => missing.push(error.to_string()),
                 Err(error) => return Err(error.into()),
-            };
-            if let Some(container) = container {
-                containers.push(engine.inspect(&container)?);
-                continue;
-            }
-            match (kind, engine.inspect_image(name)) {
-                (Some("container"), _) => missing.push(format!("No such container: {name}")),
-                (_, Ok(image)) => images.push(image),
-                (Some(_), Err(error)) => missing.push(error.to_string()),
-                (None, Err(_)) => missing.push(format!("No such object: {name}")),
             }
         }
         let mut out = std::io::stdout().lock();
         let format = self.format.as_deref();
-        let shown = match (containers.is_empty(), images.is_empty()) {
-            (false, true) => print_inspect(
-                &mut out,
-                format,
-                &containers,
-                Type { name: "container.InspectResponse", shapes: SHAPES },
-            ),
-            (true, false) => print_inspect(
-                &mut out,
-                format,
-                &images,
-                Type { name: "image.InspectResponse", shapes: SHAPES },
-            ),
-            (false, false) => {
-                let both: Vec<serde_json::Value> = containers
-                    .iter()
-                    .map(serde_json::to_value)
-                    .chain(images.iter().map(serde_json::to_value))
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| Failure::new(error.to_string()))?;
-                print_inspect(&mut out, format, &both, Type { name: "InspectResponse", shapes: SHAPES })
-            }
-            (true, true) if format.is_none() => out.write_all(b"[]\n").map_err(Into::into),
-            (true, true) => Ok(()),
+        let mut names: Vec<&str> = found.iter().map(Found::type_name).collect();
+        names.dedup();
+        let name = if let [name] = names[..] { name } else { "InspectResponse" };
+        let shown = match (found.is_empty(), format) {
+            (false, _) => print_inspect(&mut out, format, &found, Type { name, shapes: SHAPES }),
+            (true, None) => out.write_all(b"[]\n").map_err(Into::into),
+            (true, Some(_)) => Ok(()),
         };
         shown.map_err(|error| Failure::new(error.to_string()))?;
         for message in &missing {
@@ -105,4 +82,49 @@ impl Inspect {
         }
         Ok(u8::from(!missing.is_empty()))
     }
+}
+
+/// Something that has a name.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Found {
+    Container(Box<ContainerInspectResponse>),
+    Image(Box<ImageInspect>),
+    Network(Box<NetworkInspect>),
+    Volume(Box<Volume>),
+}
+
+impl Found {
+    /// What Docker's templates call it.
+    fn type_name(&self) -> &'static str {
+        match self {
+            Found::Container(_) => "container.InspectResponse",
+            Found::Image(_) => "image.InspectResponse",
+            Found::Network(_) => "network.Inspect",
+            Found::Volume(_) => "volume.Volume",
+        }
+    }
+}
+
+/// What has that name, or ID: of one kind, or of all in Docker's order. `None` if nothing of any kind has.
+fn look_up(engine: &mut Engine, kind: Option<&str>, name: &str) -> Result<Option<Found>, Error> {
+    let kinds = ["container", "image", "network", "volume"];
+    for one in kinds.iter().filter(|one| kind.is_none_or(|kind| kind == **one)) {
+        let found = match *one {
+            "container" => engine
+                .container(name)
+                .and_then(|container| engine.inspect(&container))
+                .map(|found| Found::Container(Box::new(found))),
+            "image" => engine.inspect_image(name).map(|found| Found::Image(Box::new(found))),
+            "network" => engine.inspect_network(name).map(|found| Found::Network(Box::new(found))),
+            _ => engine.inspect_volume(name).map(|found| Found::Volume(Box::new(found))),
+        };
+        match found {
+            Ok(found) => return Ok(Some(found)),
+            // What is no name of an image may be one of something else.
+            Err(Error::NotFound { .. } | Error::Image(_)) if kind.is_none() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }

@@ -20,6 +20,7 @@ mod inspect;
 mod kill;
 mod load;
 mod logs;
+mod network;
 mod ns;
 mod pause;
 mod port;
@@ -91,6 +92,8 @@ pub enum Command {
     Load(load::Load),
     /// Show what a container wrote
     Logs(logs::Logs),
+    /// Manage networks
+    Network(network::Network),
     /// Show which namespaces containers have, and with whom they share them
     Ns(ns::Ns),
     /// Freeze containers
@@ -157,6 +160,7 @@ impl Command {
             Command::Kill(command) => command.run(context),
             Command::Load(command) => command.run(context),
             Command::Logs(command) => command.run(context),
+            Command::Network(command) => command.run(context),
             Command::Ns(command) => command.run(context),
             Command::Pause(command) => command.run(context),
             Command::Port(command) => command.run(context),

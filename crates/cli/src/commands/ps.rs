@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulkhead_engine::models::{ContainerSummary, ContainerSummaryStateEnum};
+use bulkhead_engine::models::{ContainerSummary, ContainerSummaryStateEnum, PortSummary};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -151,6 +151,61 @@ fn health(status: &str) -> &'static str {
     }
 }
 
+/// Docker's column: `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 53/udp`, where ports that follow each other on both sides
+/// are one entry.
+fn shown_ports(ports: &[PortSummary]) -> String {
+    /// Ports that follow each other: the host's, if they are published, and the container's first and last.
+    struct Stretch {
+        at: String,
+        kind: String,
+        public: Option<(u16, u16)>,
+        private: (u16, u16),
+    }
+    let mut sorted: Vec<&PortSummary> = ports.iter().collect();
+    let address = |port: &PortSummary| port.ip.clone().unwrap_or_default();
+    sorted.sort_by_key(|port| (port.typ, address(port), port.private_port, port.public_port));
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for port in sorted {
+        let (at, kind) = (address(port), port.typ.map(|kind| kind.to_string()).unwrap_or_default());
+        let follows = |last: &&mut Stretch| {
+            let next = |number: u16| number.checked_add(1);
+            last.at == at
+                && last.kind == kind
+                && next(last.private.1) == Some(port.private_port)
+                && match (last.public, port.public_port) {
+                    (None, None) => true,
+                    (Some((_, last)), Some(port)) => next(last) == Some(port),
+                    _ => false,
+                }
+        };
+        match stretches.last_mut().filter(follows) {
+            Some(last) => {
+                last.private.1 = port.private_port;
+                last.public = last.public.zip(port.public_port).map(|((first, _), port)| (first, port));
+            }
+            None => stretches.push(Stretch {
+                at,
+                kind,
+                public: port.public_port.map(|port| (port, port)),
+                private: (port.private_port, port.private_port),
+            }),
+        }
+    }
+    let range = |(first, last): (u16, u16)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    };
+    let shown = |stretch: &Stretch| {
+        let private = format!("{}/{}", range(stretch.private), stretch.kind);
+        let at = if stretch.at.contains(':') { format!("[{}]", stretch.at) } else { stretch.at.clone() };
+        match stretch.public {
+            Some(public) => format!("{at}:{}->{private}", range(public)),
+            None => private,
+        }
+    };
+    stretches.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
 fn row(container: &ContainerSummary, whole: bool) -> Row {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let id = text(&container.id);
@@ -187,7 +242,7 @@ fn row(container: &ContainerSummary, whole: bool) -> Row {
             "Command": format!("\"{command}\""),
             "CreatedAt": created_at(created),
             "RunningFor": format!("{} ago", human_duration(OffsetDateTime::now_utc() - created)),
-            "Ports": "",
+            "Ports": shown_ports(container.ports.as_deref().unwrap_or_default()),
             "State": container.state.map(|state| state.to_string()).unwrap_or_default(),
             "Status": text(&container.status),
             "Size": "0B",

@@ -9,8 +9,6 @@ pub(crate) enum Says {
     Differs(&'static str),
     /// It is refused.
     Refused(&'static str),
-    /// It is read, and the engine refuses it, since programs can ask for it by other ways too.
-    EngineRefuses(&'static str),
 }
 
 /// The flags of `docker run` (<https://docs.docker.com/reference/cli/docker/container/run/>), by name.
@@ -121,10 +119,9 @@ pub(crate) const DOCKERS: [&str; 104] = [
     "workdir",
 ];
 
-use Says::{Differs, EngineRefuses, Refused};
+use Says::{Differs, Refused};
 
 const WINDOWS: Says = Refused("it is for Windows");
-const NETWORKS: Says = Refused("this version of bulkhead has no networks but bridge, none and host");
 const NO_WEIGHTS: &str =
     "where no disk scheduler of the kernel weighs groups (BFQ does), it has no effect, with a warning";
 
@@ -162,14 +159,10 @@ pub(crate) const NOTES: &[(&str, Says)] = &[
     ),
     ("io-maxbandwidth", WINDOWS),
     ("io-maxiops", WINDOWS),
-    ("ip", NETWORKS),
-    ("ip6", NETWORKS),
     ("ipc", Differs("`private` unless given")),
     ("isolation", Differs("`default` alone, as Docker on Linux")),
     ("kernel-memory", Differs("as Docker since 23.0: it has no effect, with a warning")),
-    ("link", NETWORKS),
-    ("link-local-ip", NETWORKS),
-    ("mac-address", NETWORKS),
+    ("link-local-ip", Refused("no driver of bulkhead has link-local addresses of one's own choice")),
     ("memory-swappiness", Differs("cgroup version 1 only; on version 2 it has no effect, with a warning")),
     (
         "mount",
@@ -177,16 +170,13 @@ pub(crate) const NOTES: &[(&str, Says)] = &[
             "types bind, volume, tmpfs and image; a subpath is refused; `idmap`, `noidmap` and `U` beside Docker's keys",
         ),
     ),
-    ("network", Differs("`bridge`, `none`, `host` and `container:NAME`")),
-    ("network-alias", NETWORKS),
+    ("network", Differs("drivers `bridge` and `macvlan`: see [networks.md](networks.md)")),
     ("oom-kill-disable", Differs("cgroup version 1 only; on version 2 it has no effect, with a warning")),
     ("platform", Differs("this machine's own alone: there is no emulation")),
     (
         "privileged",
         Differs("within the container's user namespace: see [user-namespaces.md](user-namespaces.md)"),
     ),
-    ("publish", EngineRefuses("this version of bulkhead publishes no ports")),
-    ("publish-all", EngineRefuses("this version of bulkhead publishes no ports")),
     (
         "pull",
         Differs(

@@ -108,9 +108,34 @@ pub(crate) struct CreateFlags {
     #[arg(long, value_name = "BYTES", help_heading = "Files")]
     pub shm_size: Option<String>,
 
-    /// Network: bridge, none, host or container:NAME
-    #[arg(long, alias = "net", value_name = "MODE", help_heading = "Namespaces")]
-    pub network: Option<String>,
+    /// Network: one by name, bridge, none, host or container:NAME; several may be given
+    #[arg(long, alias = "net", value_name = "NETWORK", help_heading = "Network")]
+    pub network: Vec<String>,
+    /// Another name for the container on its network
+    #[arg(long, alias = "net-alias", value_name = "NAME", help_heading = "Network")]
+    pub network_alias: Vec<String>,
+    /// IPv4 address on its network
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    pub ip: Option<String>,
+    /// IPv6 address on its network
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    pub ip6: Option<String>,
+    /// MAC address on its network
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    pub mac_address: Option<String>,
+    /// Find another container by a name: CONTAINER[:ALIAS]
+    #[arg(long, value_name = "LINK", help_heading = "Network")]
+    pub link: Vec<String>,
+    /// Publish a port on the host: [[ADDRESS:][HOST_PORT]:]PORT[/PROTOCOL]
+    #[arg(short, long, value_name = "PORTS", help_heading = "Network")]
+    pub publish: Vec<String>,
+    /// Publish all exposed ports, each on any that is free
+    #[arg(short = 'P', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", help_heading = "Network")]
+    pub publish_all: bool,
+    /// Say that the program listens on a port: PORT[-PORT][/PROTOCOL]
+    #[arg(long, value_name = "PORTS", help_heading = "Network")]
+    pub expose: Vec<String>,
+
     /// PID namespace: private, host or container:NAME
     #[arg(long, value_name = "MODE", help_heading = "Namespaces")]
     pub pid: Option<String>,
@@ -157,16 +182,6 @@ pub(crate) struct CreateFlags {
     /// Set an option of resolv.conf(5)
     #[arg(long, alias = "dns-opt", value_name = "OPTION", help_heading = "Names")]
     pub dns_option: Vec<String>,
-
-    /// Publish a port: [[ADDRESS:][HOST_PORT]:]PORT[/PROTOCOL] (refused: there is nothing that publishes yet)
-    #[arg(short, long, value_name = "PORTS", help_heading = "Names")]
-    pub publish: Vec<String>,
-    /// Publish all ports that are exposed (refused likewise)
-    #[arg(short = 'P', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", help_heading = "Names")]
-    pub publish_all: bool,
-    /// Say that the program listens on a port: PORT[-PORT][/PROTOCOL]
-    #[arg(long, value_name = "PORTS", help_heading = "Names")]
-    pub expose: Vec<String>,
 
     /// Give all capabilities and devices, and lift all protections
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_name = "BOOL", help_heading = "Security")]

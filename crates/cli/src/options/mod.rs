@@ -7,6 +7,7 @@ mod flags;
 pub(crate) mod lasting;
 mod lists;
 mod mount_flag;
+pub(crate) mod networks;
 mod ports;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ impl CreateFlags {
     pub(crate) fn request(&self, detached: bool) -> Result<ContainerCreateBody, Failure> {
         let attached = self.attached(detached)?;
         let published = ports::published(&self.publish)?;
+        let (network_mode, networking_config) = self.networks()?;
         Ok(ContainerCreateBody {
             hostname: self.hostname.clone(),
             domainname: self.domainname.clone(),
@@ -47,7 +49,12 @@ impl CreateFlags {
             stop_timeout: self.stop_timeout,
             healthcheck: self.lasting.healthcheck()?,
             exposed_ports: Some(ports::exposed(&self.expose, &published)?).filter(|ports| !ports.is_empty()),
-            host_config: Some(HostConfig { port_bindings: ports::some(published), ..self.host_config()? }),
+            host_config: Some(HostConfig {
+                port_bindings: ports::some(published),
+                network_mode: Some(network_mode),
+                ..self.host_config()?
+            }),
+            networking_config,
             ..ContainerCreateBody::default()
         })
     }
@@ -119,7 +126,7 @@ impl CreateFlags {
             tmpfs: Some(lists::tmpfs(&self.tmpfs)).filter(|map| !map.is_empty()),
             readonly_rootfs: Some(self.read_only),
             shm_size: size("shm-size", self.shm_size.as_ref())?,
-            network_mode: Some(self.network.clone().unwrap_or_else(|| "default".into())),
+            links: list(&self.link),
             pid_mode: self.pid.clone(),
             ipc_mode: Some(self.ipc.clone().unwrap_or_else(|| "private".into())),
             uts_mode: self.uts.clone(),

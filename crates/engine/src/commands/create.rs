@@ -11,11 +11,13 @@ use bulkhead_supervisor::status::ProcessId;
 use crate::config::Config;
 use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
+use crate::networks::asked::Asked;
+use crate::networks::ports;
 use crate::spec::binds::{self, Source, Wanted};
 use crate::spec::namespaces::{self, Mode, Modes};
 use crate::spec::{Leaves, merge, settled, volumes_from};
 use crate::store::containers::Container;
-use crate::store::{addresses, containers, id_ranges, images, volumes};
+use crate::store::{containers, endpoints, id_ranges, images, networks, volumes};
 use crate::users::choose;
 use crate::users::leases::Decided;
 use crate::{Engine, host_image, id, names, spec};
@@ -70,6 +72,9 @@ impl Engine {
         merge::merge(&mut request, &image.config)?;
         let id = id::random();
         namespaces::check(&request, &host)?;
+        let asked = self.asked_networks(&request, &host)?;
+        request.networking_config = None;
+        check_ports(&request, &host, &asked, &mut warnings)?;
         self.name_itself(&mut request, &id)?;
         let from = self.volumes_from(&host)?;
         volumes_from::instead_of_the_image_s(&mut request.volumes, &from);
@@ -104,7 +109,7 @@ impl Engine {
         };
         warnings.extend(self.check_plan(&container)?);
         bulkhead_sys::fail::point("create: checked");
-        self.record(&mut container, name, &wanted, &decided, &mapping, &mut warnings)?;
+        self.record(&mut container, name, &wanted, &asked, &decided, &mapping, &mut warnings)?;
         bulkhead_sys::fail::point("create: recorded");
         let warned = self.warn_of_foreign_volumes(&container.users, &wanted, &mapping, &mut warnings);
         if let Err(error) = warned.and_then(|()| self.furnish(&container, &wanted)) {
@@ -159,17 +164,18 @@ impl Engine {
     }
 
     /// One transaction takes everything.
+    #[allow(clippy::too_many_arguments)]
     fn record(
         &mut self,
         container: &mut Container,
         name: Option<&str>,
         wanted: &[Wanted],
+        asked: &[Asked],
         decided: &Decided,
         mapping: &IdMapping,
         warnings: &mut Vec<String>,
     ) -> Result<()> {
         let host = container.config.host_config.clone().unwrap_or_default();
-        let network = self.wants_address(&host)?.then(|| self.default_network()).transpose()?;
         let shares = spec::shares_files(&host, wanted)?;
         let mut leaves = spec::leaves(&host, wanted)?;
         // A volume that no mount maps has the container's own IDs, and may stay when it goes.
@@ -204,8 +210,10 @@ impl Engine {
                     Some(_) => container.users.root().0,
                 };
                 containers::insert(transaction, container)?;
-                if let Some(network) = &network {
-                    addresses::lease(transaction, network, &container.id)?;
+                for (network, settings) in asked {
+                    // It may have been removed since it was looked up.
+                    networks::find(transaction, &network.id)?;
+                    endpoints::join(transaction, network, &container.id, settings)?;
                 }
                 let of_host = |one: &Wanted| match &one.source {
                     Source::Bind { .. } => true,
@@ -265,9 +273,31 @@ impl Engine {
         }
         Ok(())
     }
+}
 
-    fn wants_address(&self, host: &HostConfig) -> Result<bool> {
-        Ok(Modes::of(host)?.net == Mode::Own)
+/// Refuses ports that cannot be published, and says which are not.
+fn check_ports(
+    request: &ContainerCreateBody,
+    host: &HostConfig,
+    asked: &[Asked],
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    ports::wanted(request, host, None)?;
+    match Modes::of(host)?.net {
+        Mode::Container(_) if ports::any(host) => Err(Error::Invalid(
+            "conflicting options: port publishing and the container type network mode".into(),
+        )),
+        Mode::Host if ports::any(host) => {
+            warnings.push("Published ports are discarded when using host network mode".into());
+            Ok(())
+        }
+        Mode::Own if ports::any(host) && !asked.iter().any(|(network, _)| ports::can_lead_to(network)) => {
+            warnings.push(
+                "Published ports are discarded: the container is on no network that they can lead to".into(),
+            );
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::error::Result;
+use crate::networks::ports;
 use crate::roots::Roots;
 use crate::spec::binds::{self, Source};
 use crate::spec::log;
@@ -36,7 +37,8 @@ impl Engine {
         let folder = self.roots.container(&container.id);
         let path = |name: &str| Some(folder.join(name).to_string_lossy().into_owned());
         let config = &container.config;
-        let networks = self.endpoints(container, condition.running().is_some())?;
+        let running = condition.running().is_some();
+        let networks = self.networks_shown(container)?;
         Ok(ContainerInspectResponse {
             id: Some(container.id.clone()),
             created: OffsetDateTime::from_unix_timestamp_nanos(container.created.into()).ok(),
@@ -88,8 +90,16 @@ impl Engine {
                 ..ContainerConfig::default()
             }),
             network_settings: Some(NetworkSettings {
-                networks: Some(networks),
-                ..NetworkSettings::default()
+                // Docker names a network namespace by the container.
+                sandbox_id: Some(if running { container.id.clone() } else { String::new() }),
+                sandbox_key: Some(namespace_path(&condition)),
+                // One that does not run has no ports, published or not.
+                ports: Some(if running {
+                    ports::map(config, networks.published(&container.id, running))
+                } else {
+                    HashMap::new()
+                }),
+                networks: Some(networks.endpoints(container, running)?),
             }),
             ..ContainerInspectResponse::default()
         })
@@ -134,6 +144,12 @@ impl Engine {
             ..ImageInspect::default()
         })
     }
+}
+
+/// Where the network namespace of a running container can be opened.
+fn namespace_path(condition: &Condition) -> String {
+    let first = condition.running().and_then(|status| status.first.as_ref());
+    first.map(|first| format!("/proc/{}/ns/net", first.pid)).unwrap_or_default()
 }
 
 fn state(condition: &Condition, folder: &Path) -> ContainerState {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
-    EndpointSettings,
 };
 use bulkhead_supervisor::health::Word;
 use bulkhead_supervisor::status::{State, Status};
@@ -12,9 +11,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::error::Result;
+use crate::networks::ports;
+use crate::networks::shown::Networks;
 use crate::spec::merge::command;
 use crate::store::containers::Container;
-use crate::store::{addresses, containers, images};
+use crate::store::{containers, images};
 use crate::units::human_duration;
 use crate::{Condition, Engine, host_image};
 
@@ -33,10 +34,11 @@ impl Engine {
         let mut image_names = HashMap::new();
         // One look at the database for all of them: each by itself would lock and unlock it.
         let _snapshot = self.store.read().unchecked_transaction()?;
+        let networks = self.all_networks()?;
         for container in containers::all(self.store.read())? {
             let condition = self.condition(&container)?;
             if all || condition.active().is_some() {
-                found.push(self.summary(container, &condition, &mut image_names)?);
+                found.push(self.summary(container, &condition, &networks, &mut image_names)?);
             }
         }
         Ok(found)
@@ -46,21 +48,23 @@ impl Engine {
         &self,
         container: Container,
         condition: &Condition,
+        networks: &Networks,
         image_names: &mut HashMap<String, Vec<String>>,
     ) -> Result<ContainerSummary> {
         let host = container.config.host_config.clone().unwrap_or_default();
         let image = self.image_as_asked(&container, image_names)?;
+        let running = condition.running().is_some();
         Ok(ContainerSummary {
             names: Some(vec![format!("/{}", container.name)]),
             image: Some(image),
             image_id: Some(container.image.clone()),
             command: Some(command(&container.config).join(" ")),
             created: Some(container.created / 1_000_000_000),
-            ports: Some(Vec::new()),
+            ports: Some(ports::summaries(&container.config, networks.published(&container.id, running))),
             state: condition.word().parse::<ContainerSummaryStateEnum>().ok(),
             status: Some(sentence(condition)),
             network_settings: Some(ContainerSummaryNetworkSettings {
-                networks: Some(self.endpoints(&container, condition.running().is_some())?),
+                networks: Some(networks.endpoints(&container, running)?),
             }),
             mounts: Some(super::inspect::mount_points(&container, self.roots())),
             host_config: Some(ContainerSummaryHostConfig {
@@ -92,37 +96,6 @@ impl Engine {
             known.get(&container.image).is_some_and(|names| full.is_ok_and(|full| names.contains(&full)));
         let hex = container.image.trim_start_matches("sha256:");
         Ok(if still || hex.starts_with(&asked) { asked } else { crate::id::short(hex).to_owned() })
-    }
-
-    /// Its places in networks.
-    pub(crate) fn endpoints(
-        &self,
-        container: &Container,
-        running: bool,
-    ) -> Result<HashMap<String, EndpointSettings>> {
-        use crate::spec::namespaces::{Mode, Modes};
-        let host = container.config.host_config.clone().unwrap_or_default();
-        let mut all = HashMap::new();
-        match Modes::of(&host)?.net {
-            Mode::Own => {
-                let mut settings = EndpointSettings::default();
-                if let Some(bridge) = self.known_network()?.filter(|_| running)
-                    && let Some(address) = addresses::of(self.store.read(), &bridge.name, &container.id)?
-                {
-                    let own = bridge.ipv4();
-                    settings.gateway = own.map(|own| own.addr().to_string());
-                    settings.ip_address = Some(address.to_string());
-                    settings.ip_prefix_len = own.map(|own| own.prefix_len().into());
-                    let mac = bulkhead_network::mac::of_address(address);
-                    settings.mac_address = Some(bulkhead_network::mac::text(mac));
-                }
-                all.insert("bridge".into(), settings);
-            }
-            Mode::Nothing => drop(all.insert("none".into(), EndpointSettings::default())),
-            Mode::Host => drop(all.insert("host".into(), EndpointSettings::default())),
-            Mode::Container(_) => {}
-        }
-        Ok(all)
     }
 }
 

@@ -20,7 +20,7 @@ use bulkhead_isolation::cgroups;
 use crate::Engine;
 use crate::accounts::{Etc, Range};
 use crate::error::{Doing, Error, Result};
-use crate::store::{containers, id_ranges, images, volumes};
+use crate::store::{containers, id_ranges, images, networks, volumes};
 use crate::users::pool;
 
 /// What a reset leaves.
@@ -61,9 +61,12 @@ impl Engine {
             Ok(())
         })?;
         self.delete_all_but_the_database()?;
-        if let Some(bridge) = self.known_network()? {
-            bulkhead_network::bridge::remove(&bridge)?;
+        for network in networks::all(self.store.read())? {
+            if let Some(bridge) = network.bridge() {
+                bulkhead_network::bridge::remove(&bridge)?;
+            }
         }
+        bulkhead_network::firewall::remove_if_empty()?;
         // Those of other engines of this machine stay: theirs are not empty.
         cgroups::supervisors::remove()?;
         cgroups::remove_if_empty("/bulkhead")?;

@@ -4,10 +4,10 @@ use bulkhead_image::Reference;
 
 use crate::Engine;
 use crate::error::Result;
-use crate::store::{containers, images, volumes};
+use crate::store::{containers, images, networks, volumes};
 
 impl Engine {
-    /// The names of everything of a kind: `container`, `image`, `volume`; none of another kind.
+    /// The names of everything of a kind: `container`, `image`, `network`, `volume`; none of another kind.
     ///
     /// # Errors
     /// The database's.
@@ -23,6 +23,7 @@ impl Engine {
                 all
             }
             "volume" => volumes::all(connection)?.into_iter().map(|volume| volume.name).collect(),
+            "network" => networks::all(connection)?.into_iter().map(|network| network.name).collect(),
             _ => Vec::new(),
         })
     }

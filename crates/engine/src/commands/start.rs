@@ -8,21 +8,23 @@ use bulkhead_isolation::mounts::Source;
 use bulkhead_isolation::rootfs::Layer;
 use bulkhead_isolation::trace::{Lap, Trace};
 use bulkhead_isolation::{Plan, TerminalSize};
-use bulkhead_network::endpoint::{Endpoint, Uplink, host_link_name};
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
-use bulkhead_supervisor::networks::Membership;
+use bulkhead_supervisor::networks::Publish;
 use bulkhead_supervisor::protocol::{Attach, Events, Reply, Request, Start};
 use bulkhead_supervisor::restart::{Policy, Restart};
 
 use crate::commands::events::attributes;
 use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
+use crate::networks::memberships::Place;
+use crate::networks::ports;
 use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Mode, Modes};
 use crate::spec::{self, Surroundings, health, restart, text, volume_options};
 use crate::store::containers::Container;
-use crate::store::{addresses, id_ranges, volumes};
+use crate::store::networks::{self, DEFAULT};
+use crate::store::{id_ranges, volumes};
 use crate::users::Users;
 use crate::users::pool::Taken;
 use crate::{Condition, Engine, hosts_files};
@@ -80,10 +82,9 @@ impl Engine {
         let host = container.config.host_config.clone().unwrap_or_default();
         let mut warnings = Vec::new();
         let joined = self.join(container, &host)?;
-        let networks = self.connect_to_network(container, &mut warnings)?;
+        let places = self.prepare_networks(container, &host, &mut warnings)?;
         trace.lap("bridge");
-        let files =
-            self.prepare_files(container, &host, networks.first().map(|network| &network.endpoint))?;
+        let files = self.prepare_files(container, &host, &places)?;
         trace.lap("hosts, hostname, resolv.conf");
         let mapping = self.id_mapping_for(&container.image, &container.users, &wanted)?;
         let layers = self.layers_of(&container.image, &container.users, &mapping)?;
@@ -117,10 +118,13 @@ impl Engine {
             plan,
             later_env: spec::later_environment(&container.config),
             handles: handles.len(),
-            networks,
-            publish: Vec::new(),
-            published: text(&self.roots.state.join("published").join(&container.id))?,
-            names: None,
+            networks: self.memberships(container, &places)?,
+            publish: self.ports_of(container, &host, &places)?,
+            published: text(&self.roots.published().join(&container.id))?,
+            names: match places.is_empty() {
+                true => None,
+                false => Some(hosts_files::name_service(self, &host)?),
+            },
             folder: text(&self.roots.container(&container.id))?,
             run_folder: text(&run_folder)?,
             log: spec::log::prepare(container, &self.roots)?,
@@ -280,67 +284,44 @@ impl Engine {
         &self,
         container: &Container,
         host: &HostConfig,
-        endpoint: Option<&Endpoint>,
+        places: &[Place],
     ) -> Result<std::path::PathBuf> {
         if let Mode::Container(name) = Modes::of(host)?.net {
             return Ok(self.roots.container(&self.container(&name)?.id));
         }
-        let folder = self.roots.container(&container.id);
-        let v4 = |address: std::net::IpAddr| match address {
-            std::net::IpAddr::V4(address) => Some(address),
-            std::net::IpAddr::V6(_) => None,
-        };
-        let address = endpoint.and_then(|endpoint| endpoint.addresses.iter().find_map(|net| v4(net.addr())));
-        let gateway = endpoint.and_then(|endpoint| endpoint.gateways.iter().find_map(|one| v4(*one)));
-        hosts_files::write(container, &folder, address, gateway)?;
-        Ok(folder)
+        hosts_files::write(self, container, places)?;
+        Ok(self.roots.container(&container.id))
     }
 
-    /// The bridge, standing, and the container's end of it.
-    fn connect_to_network(
-        &mut self,
+    /// The container's places on networks whose bridges stand.
+    fn prepare_networks(
+        &self,
         container: &Container,
+        host: &HostConfig,
         warnings: &mut Vec<String>,
-    ) -> Result<Vec<Membership>> {
-        let host = container.config.host_config.clone().unwrap_or_default();
-        if Modes::of(&host)?.net != Mode::Own {
+    ) -> Result<Vec<Place>> {
+        if Modes::of(host)?.net != Mode::Own {
             return Ok(Vec::new());
         }
-        let bridge = self.default_network()?;
-        let Some(address) = addresses::of(self.store.read(), &bridge.name, &container.id)? else {
-            return Err(Error::Corrupt(format!(
-                "container {} has no address on {}",
-                container.name, bridge.name
-            )));
-        };
-        if let bulkhead_network::bridge::Masquerade::Unavailable(why) =
-            bulkhead_network::bridge::ensure(&bridge)?
-        {
-            warnings.push(format!("the container cannot reach other hosts: {why}"));
+        let places = self.places(&container.id)?;
+        let asked = host.network_mode.as_deref().filter(|mode| !matches!(*mode, "" | "default"));
+        let first = asked.unwrap_or(DEFAULT);
+        // It was removed, or the container was taken off it, which is as good as having been asked for without.
+        if places.is_empty() && networks::find(self.store.read(), first).is_err() {
+            return Err(Error::NotFound { kind: "network", name: first.to_owned() });
         }
-        let own = bridge.ipv4();
-        let endpoint = Endpoint {
-            uplink: Uplink::Bridge {
-                name: bridge.name.clone(),
-                host_link: host_link_name(&container.id),
-                isolated: false,
-            },
-            container_link: "eth0".into(),
-            mac: bulkhead_network::mac::of_address(address),
-            addresses: own
-                .map(|own| ipnet::Ipv4Net::new_assert(address, own.prefix_len()).into())
-                .into_iter()
-                .collect(),
-            gateways: own.map(|own| own.addr().into()).into_iter().collect(),
-            mtu: bridge.mtu,
-        };
-        Ok(vec![Membership {
-            id: bridge.name.clone(),
-            name: "bridge".into(),
-            endpoint,
-            names: Vec::new(),
-            links: std::collections::BTreeMap::new(),
-        }])
+        for (_, network) in &places {
+            warnings.extend(self.ensure_network(network)?);
+        }
+        Ok(places)
+    }
+
+    /// The ports that are to be published.
+    fn ports_of(&self, container: &Container, host: &HostConfig, places: &[Place]) -> Result<Vec<Publish>> {
+        match places.iter().find(|(_, network)| ports::can_lead_to(network)) {
+            Some((_, network)) => ports::wanted(&container.config, host, network.settings.host_binding),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// How the container will be started again.

@@ -27,17 +27,7 @@ impl Engine {
     /// Limits that cannot be held, or that the kernel refuses: it keeps those that it has.
     pub fn update(&mut self, container: &Container, request: ContainerUpdateBody) -> Result<Vec<String>> {
         // Who starts it meanwhile must not do so with what it had before.
-        let mut lock = None;
-        for _ in 0..5_000 {
-            if self.condition(container)?.active().is_some() {
-                break;
-            }
-            lock = self.lock(container)?;
-            if lock.is_some() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
+        let lock = self.lock_unless_active(container)?;
         let runs = lock.is_none();
         let id = container.id.clone();
         let mut warnings = Vec::new();

@@ -207,11 +207,7 @@ pub(crate) fn text(path: &std::path::Path) -> Result<String> {
 
 /// Settings that a request can hold and this engine cannot: taken and ignored is worse than refused.
 pub(crate) fn refuse_what_is_not_there(host: &HostConfig) -> Result<()> {
-    let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let refused = [
-        ("published ports", host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty())),
-        ("publishing all ports", host.publish_all_ports == Some(true)),
-        ("links", given(&host.links)),
         (
             "GPUs and other device requests",
             host.device_requests.as_ref().is_some_and(|list| !list.is_empty()),

@@ -46,9 +46,8 @@ fn mode(kind: &str, given: Option<&String>, own: &[&str]) -> Result<Mode> {
         None if given == "host" => Ok(Mode::Host),
         None if given == "none" && kind != "pid" && kind != "uts" => Ok(Mode::Nothing),
         Some(("container", name)) if !name.is_empty() => Ok(Mode::Container(name.to_owned())),
-        None if kind == "network" => Err(Error::Invalid(format!(
-            "network {given} not found: this version of bulkhead has bridge, none and host"
-        ))),
+        // A network of that name, which is looked up when the container is made.
+        None if kind == "network" => Ok(Mode::Own),
         _ => Err(Error::Invalid(format!(
             "invalid {kind} mode {given:?}: {} host or container:NAME",
             own.join(", ")

@@ -4,12 +4,13 @@
 //! at all, and given back by one DELETE. What a running container does is not in here: its supervisor keeps that
 //! in a file of its own ([`bulkhead_supervisor::status`]).
 //!
-//! What is done about a damaged one: [`recover`]. One file per table: [`containers`], [`addresses`], [`id_ranges`], [`images`], [`volumes`], and [`settings`].
+//! What is done about a damaged one: [`recover`]. One file per table: [`containers`], [`networks`], [`endpoints`], [`id_ranges`], [`images`], [`volumes`], and [`settings`].
 
-pub mod addresses;
 pub mod containers;
+pub mod endpoints;
 pub(crate) mod id_ranges;
 pub mod images;
+pub mod networks;
 pub mod recover;
 pub mod settings;
 pub mod volumes;
@@ -23,7 +24,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{Doing, Error, Result};
 
 /// The schema's number in the file (PRAGMA user_version).
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The tables of a new store.
 const SCHEMA: &str = include_str!("schema/current.sql");
@@ -31,6 +32,8 @@ const SCHEMA: &str = include_str!("schema/current.sql");
 /// What makes a database of version 1 one of version 2: containers have IDs of their own, and volumes a range that their
 /// files are stored with.
 const FROM_1_TO_2: &str = include_str!("schema/from_1_to_2.sql");
+/// And one of version 2 one of version 3: there are several networks.
+const FROM_2_TO_3: &str = include_str!("schema/from_2_to_3.sql");
 
 /// The open database.
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl Store {
         match store.version()? {
             VERSION => {}
             0 => store.make()?,
-            1 => store.migrate()?,
+            1 | 2 => store.migrate()?,
             newer => {
                 return Err(Error::Corrupt(format!(
                     "the store in {} was made by a newer version of bulkhead (schema {newer}; this one knows {VERSION}): use that version",
@@ -100,8 +103,11 @@ impl Store {
         self.write(|transaction| {
             // Another process may have done it meanwhile.
             let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version == 1 {
-                transaction.execute_batch(FROM_1_TO_2)?;
+            if version < VERSION {
+                if version == 1 {
+                    transaction.execute_batch(FROM_1_TO_2)?;
+                }
+                transaction.execute_batch(FROM_2_TO_3)?;
                 transaction.execute_batch(&format!("PRAGMA user_version = {VERSION};"))?;
             }
             Ok(())
@@ -174,7 +180,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FROM_1_TO_2, SCHEMA, Store};
+    use super::{FROM_1_TO_2, FROM_2_TO_3, SCHEMA, Store};
     use rusqlite::Connection;
 
     /// Tables, columns and indices, as SQLite itself sees them.
@@ -194,15 +200,30 @@ mod tests {
         old.execute_batch(include_str!("schema/version_1.sql")).unwrap();
         old.execute_batch(
             "INSERT INTO containers VALUES ('c', 'name', 0, 'i', '{}', 0, 'null');
-             INSERT INTO volumes VALUES ('v', 0, '{}', 0);",
+             INSERT INTO volumes VALUES ('v', 0, '{}', 0);
+             INSERT INTO addresses VALUES ('bulkhead0', 2886795266, 'c');
+             INSERT INTO settings VALUES ('last address of bulkhead0', '172.17.0.2');
+             INSERT INTO settings VALUES ('default network',
+               '{\"name\":\"bulkhead0\",\"subnet\":\"172.17.0.0/16\",\"gateway\":\"172.17.0.1\",\"mtu\":1500}');",
         )
         .unwrap();
         old.execute_batch(FROM_1_TO_2).unwrap();
+        old.execute_batch(FROM_2_TO_3).unwrap();
         let new = Connection::open_in_memory().unwrap();
         new.execute_batch(SCHEMA).unwrap();
         assert_eq!(shape(&old), shape(&new));
         let users: String = old.query_row("SELECT users FROM containers", [], |row| row.get(0)).unwrap();
         assert_eq!(serde_json::from_str::<crate::users::Users>(&users).unwrap(), crate::users::Users::Host);
+        let network = super::networks::find(&old, "bridge").unwrap();
+        let bridge = network.bridge().unwrap();
+        assert_eq!((bridge.name.as_str(), bridge.mtu), ("bulkhead0", 1500));
+        assert_eq!(bridge.addresses, ["172.17.0.1/16".parse().unwrap()]);
+        let [endpoint] = &super::endpoints::of_container(&old, "c").unwrap()[..] else { panic!() };
+        assert_eq!((endpoint.network.as_str(), endpoint.link), (network.id.as_str(), 0));
+        assert_eq!(
+            endpoint.addresses().collect::<Vec<_>>(),
+            ["172.17.0.2".parse::<std::net::IpAddr>().unwrap()]
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::error::Result;
 const FILE: &str = "/etc/resolv.conf";
 const HEADER: &str =
     "# Made by bulkhead from the host's /etc/resolv.conf and the container's --dns options.\n";
+/// Where a container's name service is: Docker's address.
+pub const NAME_SERVICE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(127, 0, 0, 11);
 /// Docker's choice for containers without any resolver, and so ours.
 const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 
@@ -55,6 +57,22 @@ pub fn resolv_conf(host_file: &str, overrides: &DnsOverrides, ipv6: bool) -> Res
     apply(&mut settings, overrides)?;
     if settings.nameservers.is_empty() {
         settings.nameservers = FALLBACK.map(str::to_owned).to_vec();
+    }
+    Ok(render(&settings))
+}
+
+/// Renders the file of a container that has a name service of its own: that is the only resolver, and asks those of the
+/// host's or of `--dns` itself. Names without a dot are names of containers, which are asked for as they are.
+///
+/// # Errors
+/// [`Error::FileText`](crate::Error::FileText) for search domains and options that are no single word.
+pub fn resolv_conf_of_names(host_file: &str, overrides: &DnsOverrides) -> Result<String> {
+    let mut settings = parse(host_file);
+    apply(&mut settings, overrides)?;
+    settings.nameservers = vec![NAME_SERVICE.to_string()];
+    if !overrides.options.iter().any(|option| option.starts_with("ndots:")) {
+        settings.options.retain(|option| !option.starts_with("ndots:"));
+        settings.options.push("ndots:0".to_owned());
     }
     Ok(render(&settings))
 }

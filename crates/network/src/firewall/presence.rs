@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
+use super::kept::Kept;
 use super::layout::TABLE;
 use super::sets::Element;
 use super::{TRIES, contents, state};
@@ -73,26 +74,37 @@ pub struct Presence {
 /// the host that leads elsewhere leads here from now on.
 ///
 /// # Errors
-/// [`Error::NoFirewall`] where the kernel cannot, or the table is not there (see [`ensure`](super::ensure)); else what
-/// the kernel refused.
+/// [`Error::FirewallGone`] if the table is not there (see [`ensure`](super::ensure)), [`Error::NoFirewall`] where the
+/// kernel cannot, else what it refused.
 pub fn admit(presence: &Presence) -> Result<()> {
     let elements = contents::of_presence(presence);
     if elements.is_empty() {
         return Ok(());
     }
-    let mut socket = super::open()?;
+    let mut socket = Kept::open()?;
     let mut batch = Batch::begin(&socket, None);
     batch.add(&elements);
-    match batch.commit(&mut socket) {
+    let outcome = match batch.commit(&mut socket) {
         // Which of the two depends on the kernel.
         Err(error) if matches!(error.errno(), Some(Errno::EXIST | Errno::BUSY)) => {
             replace(&mut socket, &elements)
         }
+        Err(Error::Kernel(refusal)) if refusal.errno == Errno::NOENT => {
+            Err(Error::FirewallGone { operation: refusal.operation, object: refusal.object, table: TABLE })
+        }
         other => other.map_err(super::unsupported),
+    };
+    if outcome.is_ok() {
+        socket.keep();
     }
+    outcome
 }
 
 /// Takes all of it out of the table. What is not there is no error.
+///
+/// That is done at once, but what was taken out is freed after a grace period of the kernel's, and until then whoever
+/// closes a socket of nf_tables in this namespace waits for it (5 to 15 ms). This thread's stays open (see `kept.rs`);
+/// but the process's end waits, and so may an [`ensure`](super::ensure) that follows at once.
 ///
 /// Give all ports that lead to one address of a container's at once: what lets it reach itself by one of them goes with
 /// any of them.
@@ -104,18 +116,21 @@ pub fn dismiss(presence: &Presence) -> Result<()> {
     if elements.is_empty() {
         return Ok(());
     }
-    let mut socket = super::open()?;
+    let mut socket = Kept::open()?;
     let mut batch = Batch::begin(&socket, None);
     batch.destroy(&elements);
-    match batch.commit(&mut socket) {
-        // No table, no elements.
-        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
-        // Kernels before 6.3 do not know the message.
-        Err(error) if matches!(error.errno(), Some(Errno::INVAL | Errno::OPNOTSUPP)) => {
+    let outcome = match batch.commit(&mut socket) {
+        // A table has gone, and what is in the other must go; or it is a kernel before 6.3, which does not know the
+        // message.
+        Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::INVAL | Errno::OPNOTSUPP)) => {
             delete(&mut socket, &elements)
         }
         other => other,
+    };
+    if outcome.is_ok() {
+        socket.keep();
     }
+    outcome
 }
 
 /// Adds elements in place of those that have their keys.
@@ -150,4 +165,43 @@ fn attempt(mut change: impl FnMut() -> Result<()>) -> Result<()> {
         }
     }
     Err(Error::FirewallBusy { table: TABLE, tries: TRIES })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::ensure;
+
+    #[test]
+    #[expect(deprecated, reason = "only with flags of what threads share (CLONE_FILES)")]
+    fn kernels_without_the_message_that_removes_what_is_there_are_served_too() {
+        // A thread's own namespace.
+        let outcome = std::thread::spawn(|| {
+            rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNET).unwrap();
+            ensure(&[]).unwrap();
+            let port = |port, to: &str| PublishedPort {
+                address: IpAddr::from([0, 0, 0, 0]),
+                port,
+                protocol: Protocol::Udp,
+                to: to.parse().unwrap(),
+            };
+            let mut presence = Presence { senders: Vec::new(), ports: vec![port(1, "10.0.0.2:1")] };
+            admit(&presence).unwrap();
+            presence.ports.extend((2..200).map(|number| port(number, "10.0.0.2:1")));
+            let elements = contents::of_presence(&presence);
+            let mut socket = crate::firewall::open().unwrap();
+            delete(&mut socket, &elements).unwrap();
+            delete(&mut socket, &elements).unwrap();
+            assert!(state::present(&mut socket, &elements).unwrap().is_empty());
+            replace(&mut socket, &elements).unwrap();
+            replace(&mut socket, &elements).unwrap();
+            assert_eq!(state::present(&mut socket, &elements).unwrap().len(), elements.len());
+            crate::firewall::remove().unwrap();
+            delete(&mut socket, &elements).unwrap();
+            dismiss(&presence).unwrap();
+            let error = admit(&presence).unwrap_err().to_string();
+            assert!(error.contains("ports_any: the firewall table bulkhead is gone"), "{error}");
+        });
+        outcome.join().unwrap();
+    }
 }

@@ -53,6 +53,83 @@ pub fn restore(bridges: &[&Bridge], presences: &[Presence]) -> Result<()> {
     Err(Error::FirewallBusy { table: layout::TABLE, tries: TRIES })
 }
 
+/// Removes what lets links send that are not there any more; gives how many elements that were.
+///
+/// A container's link that comes back just now, by a restart, may lose its elements by this: they are put back.
+///
+/// # Errors
+/// What the kernel refused.
+pub fn sweep() -> Result<usize> {
+    let mut socket = match super::open() {
+        Err(Error::NoFirewall { .. }) => return Ok(0),
+        other => other?,
+    };
+    let links = Socket::open()?;
+    let mut there = BTreeMap::new();
+    let mut has_link = |element: &Element, anew: bool| -> Result<bool> {
+        let Some(name) = netlink::text(element.key.get(..LINK).unwrap_or_default()).map(str::to_owned) else {
+            return Ok(false);
+        };
+        match there.get(&name).filter(|_| !anew) {
+            Some(known) => Ok(*known),
+            None => {
+                let found = links.index_of(&name)?.is_some();
+                there.insert(name, found);
+                Ok(found)
+            }
+        }
+    };
+    let mut old = Vec::new();
+    for set in sets::SETS.iter().filter(|set| matches!(set.name, sets::SENDERS | sets::SENDERS6)) {
+        for element in dump(&mut socket, set)? {
+            if !has_link(&element, false)? {
+                old.push(element);
+            }
+        }
+    }
+    if old.is_empty() {
+        return Ok(0);
+    }
+    for some in old.chunks(MANY) {
+        // Somebody else may be at it, too.
+        let some = state::present(&mut socket, some)?;
+        let mut batch = Batch::begin(&socket, None);
+        batch.delete(&some);
+        match batch.commit(&mut socket) {
+            Ok(()) => {}
+            Err(error) if error.errno() == Some(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut back = Vec::new();
+    for element in &old {
+        if has_link(element, true)? {
+            back.push(element.clone());
+        }
+    }
+    if !back.is_empty() {
+        let mut batch = Batch::begin(&socket, None);
+        batch.add(&back);
+        batch.commit(&mut socket)?;
+    }
+    Ok(old.len() - back.len())
+}
+
+/// How many elements are taken out by one message.
+const MANY: usize = 256;
+/// The bytes of a link's name in a key.
+const LINK: usize = 16;
+
+/// Whether the tables know any bridge.
+pub(super) fn knows_bridges(socket: &mut Socket) -> Result<bool> {
+    for set in sets::SETS.iter().filter(|set| set.name == sets::BRIDGES) {
+        if !dump(socket, set)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Those of one set together; of two with one key, the first.
 fn sorted(elements: Vec<Element>) -> Vec<Element> {
     let mut first_of: BTreeMap<(u8, &'static str, Vec<u8>), Element> = BTreeMap::new();

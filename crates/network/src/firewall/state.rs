@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::batch::{BRIDGE, INET, header, kind};
-use super::chains::{CHAINS, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_CHAIN_USE, NFTA_CHAIN_USERDATA};
+use super::chains::{CHAINS, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_CHAIN_USE, NFTA_CHAIN_USERDATA, USER};
 use super::layout::{LAYOUT, NFTA_TABLE_NAME, TABLE, comment_of};
 use super::sets::{
     self, Element, NFTA_ELEMENTS, NFTA_LIST_ELEM, NFTA_SET_ELEM_USERDATA, NFTA_SET_KEY_TYPE, NFTA_SET_NAME,
@@ -105,6 +105,23 @@ pub(super) fn look<'a>(
         Some(errno) => Err(Refusal::new("look at the firewall table", TABLE, errno).into()),
         None => Ok(state),
     }
+}
+
+/// Whether the user's chain has rules. (Its one use that is no rule is the jump to it.)
+pub(super) fn user_has_rules(socket: &mut Socket) -> Result<bool> {
+    let mut requests = socket.requests();
+    let what = ("find the firewall chain", USER);
+    requests.add(kind(NFT_MSG_GETCHAIN), 0, what, &header(INET, 0), |message| {
+        message.text(NFTA_CHAIN_TABLE, TABLE).text(NFTA_CHAIN_NAME, USER);
+    });
+    let mut uses = 0;
+    socket.ask(&requests, |_, answer| {
+        let count = answer
+            .ok()
+            .and_then(|payload| Attributes::after(payload, HEADER).find(NFTA_CHAIN_USE).and_then(number_be));
+        uses = count.unwrap_or(0);
+    })?;
+    Ok(uses > 1)
 }
 
 /// The comment of the one element in an answer.

@@ -41,6 +41,7 @@ impl Prune {
         let containers = engine.prune_containers(&wanted)?;
         print_deleted("Containers", &containers.names);
         let mut bytes = containers.bytes;
+        print_deleted("Networks", &engine.prune_networks(&wanted)?);
         if self.volumes {
             let volumes = engine.prune_volumes(false, &wanted)?;
             print_deleted("Volumes", &volumes.names);
@@ -62,7 +63,11 @@ impl Prune {
 
     /// Docker's, of what there is here.
     fn question(&self, filter: &PruneFilter) -> String {
-        let mut lines = vec!["This will remove:".to_owned(), "  - all stopped containers".into()];
+        let mut lines = vec![
+            "This will remove:".to_owned(),
+            "  - all stopped containers".into(),
+            "  - all networks not used by at least one container".into(),
+        ];
         if self.volumes {
             lines.push("  - all anonymous volumes not used by at least one container".into());
         }

@@ -22,11 +22,16 @@ CREATE TABLE id_users (
   unsure INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX id_users_of_range ON id_users (first);
 CREATE INDEX id_users_released ON id_users (container) WHERE released;
-CREATE TABLE addresses (
-  network TEXT NOT NULL, address INTEGER NOT NULL,
+CREATE TABLE networks (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, driver TEXT NOT NULL,
+  settings TEXT NOT NULL, last_ipv4 INTEGER, last_ipv6 BLOB) WITHOUT ROWID;
+CREATE TABLE endpoints (
   container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
-  PRIMARY KEY (network, address)) WITHOUT ROWID;
-CREATE INDEX addresses_of_container ON addresses (container);
+  network TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+  link INTEGER NOT NULL, ipv4 INTEGER, ipv6 BLOB, settings TEXT NOT NULL,
+  PRIMARY KEY (container, network)) WITHOUT ROWID;
+CREATE UNIQUE INDEX endpoints_ipv4 ON endpoints (network, ipv4);
+CREATE UNIQUE INDEX endpoints_ipv6 ON endpoints (network, ipv6);
 CREATE TABLE volumes (
   name TEXT PRIMARY KEY, created INTEGER NOT NULL, labels TEXT NOT NULL, anonymous INTEGER NOT NULL,
   first_id INTEGER NOT NULL) WITHOUT ROWID;

@@ -84,7 +84,7 @@ pub(super) const PREROUTING: &[Rule] = &[
         is(rule, IP6_SADDR, &[0; 16]);
         accept(rule);
     }),
-    Rule("drop", |rule| drop(rule)),
+    Rule("drop", drop),
 ];
 
 fn icmpv6(rule: &mut Message<'_>, message: u8) {

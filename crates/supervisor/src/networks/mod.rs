@@ -1,4 +1,25 @@
-//! The networks that a container is on, as its supervisor is told of them.
+//! The networks that a container is on, as its supervisor is told of them, and what it does about them.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `wiring` | the container's memberships, from birth to end, and what it has in the firewall |
+//! | `changing` | networks that it comes to or leaves while it runs |
+//! | `ports` | the host's ports that it has: taken before its birth, led to one of its addresses |
+//! | `leading` | where each of them leads, and by whom |
+//! | `holder` | who has a port that is taken |
+//! | [`published`] | what it says to everybody else about its ports: `STATE/published/ID` |
+//! | `proxy` | connections that the kernel cannot lead to it: from IPv6 to IPv4 |
+
+mod changing;
+mod holder;
+mod leading;
+mod ports;
+mod proxy;
+pub mod published;
+mod wiring;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,6 +27,15 @@ use std::net::IpAddr;
 use bulkhead_network::endpoint::Endpoint;
 use bulkhead_network::firewall::Protocol;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use proxy::Token;
+pub use published::{
+    HostPort, Published, published_ports, read_published, with_presences, withdraw, withdraw_dead,
+};
+pub(crate) use wiring::Wiring;
+
+/// The step's name in errors.
+pub(crate) const STEP: &str = "network";
 
 /// A network that a container is on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,58 @@
+//! `network reload` after somebody flushed the firewall, and what comes back by itself.
+
+use bulkhead_tests::Host;
+
+use super::outside::{HERE, HERE6, Outside};
+use super::{address, ask_from, network, serve};
+
+#[test]
+fn everything_comes_back() {
+    let host = Host::new("reload").with_busybox();
+    let outside = Outside::of(&host);
+    network(&host, "red", &["--ipv6"]);
+    network(&host, "blue", &[]);
+    serve(&host, "web", &["--network", "red", "-p", "8080:80"]);
+    serve(&host, "old", &["-p", "8081:80"]);
+    serve(&host, "far", &["--network", "blue"]);
+    let rules = || host.sh("nft list ruleset").stdout();
+    let sorted = |text: &str| {
+        let mut words: Vec<_> =
+            text.split([' ', '\n', '\t', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    let before = rules();
+    for damage in [
+        "nft flush ruleset",
+        "nft flush table inet bulkhead",
+        "nft delete table bridge bulkhead",
+        "nft flush map inet bulkhead ports_any",
+        "nft flush set bridge bulkhead senders",
+        "nft flush chain inet bulkhead forward",
+    ] {
+        host.sh(damage).prints("");
+        assert_ne!(rules(), before, "{damage}");
+        host.bulkhead(["network", "reload"]).run().succeeds();
+        assert_eq!(sorted(&rules()), sorted(&before), "{damage}");
+    }
+    assert!(outside.ask(&format!("{HERE}:8080")).starts_with("web to "));
+    assert!(outside.ask(&format!("[{HERE6}]:8080")).starts_with("web to "));
+    assert!(outside.ask(&format!("{HERE}:8081")).starts_with("old to "));
+    assert!(ask_from(&host, "far", &format!("{}:80", address(&host, "web", "red"))).contains("time"));
+    // After a flush, a container that starts puts the isolation of its networks back.
+    host.sh("nft flush ruleset").prints("");
+    host.bulkhead(["run", "--rm", "--network", "blue", "busybox", "true"]).prints("");
+    assert!(ask_from(&host, "far", &format!("{}:80", address(&host, "old", "bridge"))).contains("time"));
+    outside.end();
+    host.finish();
+}
+
+#[test]
+fn a_reset_leaves_nothing() {
+    let host = Host::new("reload-reset").with_busybox();
+    network(&host, "red", &["--ipv6"]);
+    serve(&host, "web", &["--network", "red", "-p", "8080:80"]);
+    host.bulkhead(["system", "reset", "-f"]).run().succeeds();
+    host.sh("nft list ruleset | grep -c bulkhead || true; ls /sys/class/net").prints("0\nlo");
+    host.finish_clean();
+}
