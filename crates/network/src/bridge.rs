@@ -203,7 +203,7 @@ fn refuse_others(bridge: &Bridge, found: &link::Link) -> Result<()> {
 fn stands(socket: &mut Socket, bridge: &Bridge) -> Result<bool> {
     let Some(found) = link::find(socket, &bridge.name)? else { return Ok(false) };
     refuse_others(bridge, &found)?;
-    if !found.up || found.mtu != bridge.mtu {
+    if !found.up || found.mtu != bridge.mtu || found.learns_from_all {
         return Ok(false);
     }
     if bridge.addresses.is_empty() {
@@ -240,6 +240,7 @@ fn complete(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
     let mut requests = socket.requests();
     // Set after the bridge is made, since only then it stays: else it follows the smallest of the ports.
     link::mtu(&mut requests, which, bridge.mtu);
+    link::learn_from_forwarded(&mut requests, which);
     link::no_ipv6_address(&mut requests, which);
     for own in &bridge.addresses {
         address::add(&mut requests, found.index, &bridge.name, *own);
