@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::HOST_LINK_PREFIX;
 use crate::error::{Error, Result};
 use crate::firewall;
 use crate::link::{self, Mac, Which};
@@ -100,7 +101,7 @@ pub enum Masquerade {
 /// [`Error::TwoAddresses`] for addresses that cannot be, else what the kernel refused. What was done until then stays:
 /// it is what the next try would do.
 pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
-    link::check_name(&bridge.name)?;
+    check_name(&bridge.name)?;
     check_addresses(bridge)?;
     let mut socket = Socket::open()?;
 
@@ -155,6 +156,9 @@ pub fn allow_loopback(name: &str, addresses: &[IpNet]) -> Result<bool> {
 
 /// Removes the bridge and its names in the firewall's table; false if there was no such bridge.
 ///
+/// One that somebody else made, for the network to use (`com.docker.network.bridge.name`), stays, with what was on it
+/// before: it is known by its MAC address, which does not follow from the network's addresses.
+///
 /// # Errors
 /// [`Error::NotABridge`] if the name is another link's by now, else what the kernel refused.
 pub fn remove(bridge: &Bridge) -> Result<bool> {
@@ -167,9 +171,33 @@ pub fn remove(bridge: &Bridge) -> Result<bool> {
     match link::find(&mut socket, &bridge.name)? {
         Some(found) => {
             refuse_others(bridge, &found)?;
-            link::delete(&mut socket, &bridge.name)
+            if found.mac == bridge.mac() {
+                return link::delete(&mut socket, &bridge.name);
+            }
+            let mut requests = socket.requests();
+            for own in bridge.addresses.iter().copied().chain([address::link_local(bridge.mac())]) {
+                address::remove(&mut requests, found.index, &bridge.name, own);
+            }
+            socket.run(&requests)?;
+            Ok(false)
         }
         None => Ok(false),
+    }
+}
+
+/// Refuses names that no bridge of ours can have.
+///
+/// # Errors
+/// [`Error::LinkName`].
+pub fn check_name(name: &str) -> Result<()> {
+    link::check_name(name)?;
+    match name.starts_with(HOST_LINK_PREFIX) {
+        // The firewall takes it for a container's.
+        true => Err(Error::LinkName {
+            name: name.to_owned(),
+            problem: "the names of containers' links on this host begin like it",
+        }),
+        false => Ok(()),
     }
 }
 

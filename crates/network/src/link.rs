@@ -65,6 +65,8 @@ pub struct Link {
     pub up: bool,
     /// What made it: "bridge", "veth", ...; empty for devices of a driver.
     pub kind: String,
+    /// Its MAC address; zeros if it has none, or one of another length.
+    pub mac: Mac,
     /// The largest packet, in bytes.
     pub mtu: u32,
     /// The link that it is a port of.
@@ -149,12 +151,14 @@ fn parse(payload: &[u8]) -> Option<Link> {
         index,
         up: flags & IFF_UP != 0,
         kind: String::new(),
+        mac: Mac::default(),
         mtu: 0,
         master: None,
         learns_from_all: false,
     };
     for (attribute, value) in Attributes::after(payload, HEADER) {
         match attribute {
+            IFLA_ADDRESS => link.mac = value.try_into().unwrap_or_default(),
             IFLA_MTU => link.mtu = netlink::number(value)?,
             IFLA_MASTER => link.master = netlink::number(value),
             IFLA_LINKINFO => {
