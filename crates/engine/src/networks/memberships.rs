@@ -42,7 +42,9 @@ impl Engine {
         let Some(bridge) = network.bridge() else { return Ok(None) };
         match bridge::ensure(&bridge)? {
             Masquerade::Standing => Ok(None),
-            Masquerade::Unavailable(why) => without_firewall(network, &why).map(Some),
+            Masquerade::Unavailable(why) => {
+                Ok(Some(format!("the container cannot reach other hosts: {why}")))
+            }
             // The first of this boot, or somebody flushed it: the isolation of all others must not wait for them.
             Masquerade::Rebuilt => {
                 self.restore_firewall(Some(&bridge))?;
@@ -88,21 +90,6 @@ impl Engine {
             links,
         })
     }
-}
-
-/// What the user should know of a network on a host whose kernel has no firewall for us: the default network works, but
-/// for the way out of it. Another is made to be kept apart from others, and that nobody would do.
-///
-/// # Errors
-/// It cannot be had then.
-fn without_firewall(network: &Network, why: &bulkhead_network::Error) -> Result<String> {
-    if network.has_names() || network.settings.internal {
-        return Err(Error::Invalid(format!(
-            "network {} cannot be kept apart from others on this host: {why}",
-            network.name
-        )));
-    }
-    Ok(format!("the container cannot reach other hosts: {why}"))
 }
 
 /// A container's link on a network, as the kernel is asked for it.
@@ -185,31 +172,4 @@ pub(crate) fn mac_of(endpoint: &Endpoint) -> Mac {
 pub(crate) fn endpoint_id(endpoint: &Endpoint) -> String {
     let half = |id: &str| id.get(..32).unwrap_or(id).to_owned();
     half(&endpoint.container) + &half(&endpoint.network)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::networks::Settings;
-
-    #[test]
-    fn without_a_firewall_only_the_default_network_is_had() {
-        let why = bulkhead_network::Error::NoFirewall {
-            operation: "use nf_tables",
-            errno: rustix::io::Errno::PROTONOSUPPORT,
-        };
-        let named = |name: &str| Network {
-            id: "0".repeat(64),
-            name: name.to_owned(),
-            created: 0,
-            driver: Driver::Bridge,
-            settings: Settings::default(),
-        };
-        assert!(without_firewall(&named("bridge"), &why).unwrap().contains("cannot reach other hosts"));
-        let error = without_firewall(&named("shop"), &why).unwrap_err().to_string();
-        assert!(
-            error.contains("network shop cannot be kept apart") && error.contains("nf_tables"),
-            "{error}"
-        );
-    }
 }
