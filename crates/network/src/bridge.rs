@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::HOST_LINK_PREFIX;
 use crate::error::{Error, Result};
 use crate::firewall;
 use crate::link::{self, Mac, Which};
@@ -88,7 +89,7 @@ impl Default for Policy {
 /// would keep networks apart; else what the kernel refused. What was done until then stays: it is what the next try
 /// would do.
 pub fn ensure(bridge: &Bridge) -> Result<firewall::Found> {
-    link::check_name(&bridge.name)?;
+    check_name(&bridge.name)?;
     check_addresses(bridge)?;
     let mut socket = Socket::open()?;
 
@@ -138,6 +139,9 @@ pub fn allow_loopback(name: &str, addresses: &[IpNet]) -> Result<bool> {
 
 /// Removes the bridge and its names in the firewall's table; false if there was no such bridge.
 ///
+/// One that somebody else made, for the network to use (`com.docker.network.bridge.name`), stays, with what was on it
+/// before: it is known by its MAC address, which does not follow from the network's addresses.
+///
 /// # Errors
 /// [`Error::NotABridge`] if the name is another link's by now, else what the kernel refused.
 pub fn remove(bridge: &Bridge) -> Result<bool> {
@@ -150,9 +154,33 @@ pub fn remove(bridge: &Bridge) -> Result<bool> {
     match link::find(&mut socket, &bridge.name)? {
         Some(found) => {
             refuse_others(bridge, &found)?;
-            link::delete(&mut socket, &bridge.name)
+            if found.mac == bridge.mac() {
+                return link::delete(&mut socket, &bridge.name);
+            }
+            let mut requests = socket.requests();
+            for own in bridge.addresses.iter().copied().chain([address::link_local(bridge.mac())]) {
+                address::remove(&mut requests, found.index, &bridge.name, own);
+            }
+            socket.run(&requests)?;
+            Ok(false)
         }
         None => Ok(false),
+    }
+}
+
+/// Refuses names that no bridge of ours can have.
+///
+/// # Errors
+/// [`Error::LinkName`].
+pub fn check_name(name: &str) -> Result<()> {
+    link::check_name(name)?;
+    match name.starts_with(HOST_LINK_PREFIX) {
+        // The firewall takes it for a container's.
+        true => Err(Error::LinkName {
+            name: name.to_owned(),
+            problem: "the names of containers' links on this host begin like it",
+        }),
+        false => Ok(()),
     }
 }
 
@@ -186,7 +214,7 @@ fn refuse_others(bridge: &Bridge, found: &link::Link) -> Result<()> {
 fn stands(socket: &mut Socket, bridge: &Bridge) -> Result<bool> {
     let Some(found) = link::find(socket, &bridge.name)? else { return Ok(false) };
     refuse_others(bridge, &found)?;
-    if !found.up || found.mtu != bridge.mtu {
+    if !found.up || found.mtu != bridge.mtu || found.learns_from_all {
         return Ok(false);
     }
     if bridge.addresses.is_empty() {
@@ -223,6 +251,7 @@ fn complete(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
     let mut requests = socket.requests();
     // Set after the bridge is made, since only then it stays: else it follows the smallest of the ports.
     link::mtu(&mut requests, which, bridge.mtu);
+    link::learn_from_forwarded(&mut requests, which);
     link::no_ipv6_address(&mut requests, which);
     for own in &bridge.addresses {
         address::add(&mut requests, found.index, &bridge.name, *own);

@@ -304,7 +304,7 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
                     .ok_or_else(|| bad("a number of bytes from 68 to 65535"))?;
             }
             (Driver::Bridge, "com.docker.network.bridge.name") => {
-                bulkhead_network::link::check_name(&value)?;
+                bulkhead_network::bridge::check_name(&value)?;
                 settings.link = value;
             }
             (Driver::Bridge, "com.docker.network.bridge.enable_icc") => settings.icc = truth()?,
