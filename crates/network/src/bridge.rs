@@ -76,19 +76,6 @@ impl Default for Policy {
     }
 }
 
-/// What [`ensure`] could do about the firewall.
-#[derive(Debug)]
-#[must_use = "without the firewall's table containers cannot reach other hosts, and somebody should say so"]
-pub enum Masquerade {
-    /// The table stands: containers reach other hosts with this host's address.
-    Standing,
-    /// So does it now, but it was not there, or flushed, or of an older layout: what other bridges and containers
-    /// have in it must be put back by [`firewall::restore`].
-    Rebuilt,
-    /// The kernel cannot: everything but the way to other hosts works. The error says what is missing.
-    Unavailable(Error),
-}
-
 /// Makes sure that the bridge stands in the current network namespace, is up, has its addresses, that packets are
 /// forwarded from and to it, and that the firewall knows it. Does nothing where all is well already.
 ///
@@ -98,9 +85,10 @@ pub enum Masquerade {
 ///
 /// # Errors
 /// [`Error::NotABridge`] and [`Error::LinkName`] for names that cannot be used, [`Error::Gateway`] and
-/// [`Error::TwoAddresses`] for addresses that cannot be, else what the kernel refused. What was done until then stays:
-/// it is what the next try would do.
-pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
+/// [`Error::TwoAddresses`] for addresses that cannot be, [`Error::NoFirewall`] where the kernel has none, without which nothing
+/// would keep networks apart; else what the kernel refused. What was done until then stays: it is what the next try
+/// would do.
+pub fn ensure(bridge: &Bridge) -> Result<firewall::Found> {
     check_name(&bridge.name)?;
     check_addresses(bridge)?;
     let mut socket = Socket::open()?;
@@ -115,12 +103,7 @@ pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
     if bridge.ipv6().is_some() {
         sysctl::forward_ipv6(&bridge.name)?;
     }
-    match firewall::ensure(&[bridge]) {
-        Ok(firewall::Found::Whole) => Ok(Masquerade::Standing),
-        Ok(firewall::Found::Broken) => Ok(Masquerade::Rebuilt),
-        Err(missing @ Error::NoFirewall { .. }) => Ok(Masquerade::Unavailable(missing)),
-        Err(error) => Err(error),
-    }
+    firewall::ensure(&[bridge])
 }
 
 /// Lets this host's own programs reach containers on the bridge by 127.0.0.1, and by ::1 where the kernel can; gives

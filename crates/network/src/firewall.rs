@@ -77,8 +77,7 @@ pub enum Found {
 /// ports that were in it stay. Of tables of another layout nothing stays but the chain `bulkhead-user`.
 ///
 /// # Errors
-/// [`Error::NoFirewall`] where the kernel cannot; the caller can go on without masquerading. Else what the kernel
-/// refused; nothing was changed then.
+/// [`Error::NoFirewall`] where the kernel cannot, else what it refused; nothing was changed then.
 pub fn ensure(bridges: &[&Bridge]) -> Result<Found> {
     bridges.iter().try_for_each(|bridge| link::check_name(&bridge.name))?;
     // An end may be at hand, and with this socket closed the start would wait for it (see `kept.rs`).
@@ -215,7 +214,7 @@ fn unsupported(error: Error) -> Error {
                 Errno::NOENT | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT
             ) =>
         {
-            Error::NoFirewall { operation: refusal.operation, errno: refusal.errno }
+            Error::NoFirewall { operation: refusal.operation, object: refusal.object, errno: refusal.errno }
         }
         other => other,
     }
@@ -232,7 +231,7 @@ mod tests {
             let refusal = Refusal::new("add the firewall rule", "masquerade", errno);
             let error = unsupported(refusal.into());
             assert!(matches!(error, Error::NoFirewall { .. }), "{error}");
-            assert!(error.to_string().contains("but not other hosts; load the modules nf_tables"), "{error}");
+            assert!(error.to_string().contains("nothing keeps networks apart"), "{error}");
         }
         let refusal = Refusal::new("add the firewall rule", "masquerade", Errno::PERM);
         assert!(matches!(unsupported(refusal.into()), Error::Kernel(_)));

@@ -230,7 +230,7 @@ END",
     },
     Scenario {
         name: "connect",
-        points: &["connect: place taken", "connect: link there", "connect: joined", "connect: attached", "connect: routed"],
+        points: &["connect: place taken", "connect: link there", "connect: joined", "connect: attached", "connect: admitted", "connect: routed"],
         before: CONNECT_BEFORE,
         script: "bulkhead network connect alpha c1
             # A supervisor dies only if it was born to.
