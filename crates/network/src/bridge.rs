@@ -89,6 +89,15 @@ impl Default for Policy {
 /// would keep networks apart; else what the kernel refused. What was done until then stays: it is what the next try
 /// would do.
 pub fn ensure(bridge: &Bridge) -> Result<firewall::Found> {
+    stand(bridge)?;
+    firewall::ensure(&[bridge])
+}
+
+/// The same, without the firewall, which is the caller's: see [`firewall::ensure_unless_broken`].
+///
+/// # Errors
+/// Those of [`ensure`].
+pub fn stand(bridge: &Bridge) -> Result<()> {
     check_name(&bridge.name)?;
     check_addresses(bridge)?;
     let mut socket = Socket::open()?;
@@ -103,7 +112,7 @@ pub fn ensure(bridge: &Bridge) -> Result<firewall::Found> {
     if bridge.ipv6().is_some() {
         sysctl::forward_ipv6(&bridge.name)?;
     }
-    firewall::ensure(&[bridge])
+    Ok(())
 }
 
 /// Lets this host's own programs reach containers on the bridge by 127.0.0.1, and by ::1 where the kernel can; gives

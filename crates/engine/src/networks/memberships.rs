@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bulkhead_network::bridge;
 use bulkhead_network::endpoint::{self as link, MacvlanMode, Uplink, host_link_name};
-use bulkhead_network::firewall::{Found, foreign_drops};
+use bulkhead_network::firewall::{self, Found, foreign_drops};
 use bulkhead_network::link::Mac;
 use bulkhead_network::mac;
 use bulkhead_supervisor::networks::Membership;
@@ -40,9 +40,11 @@ impl Engine {
     /// What the kernel refused.
     pub(crate) fn ensure_network(&self, network: &Network) -> Result<Option<String>> {
         let Some(bridge) = network.bridge() else { return Ok(None) };
-        if bridge::ensure(&bridge)? == Found::Whole {
+        bridge::stand(&bridge)?;
+        if firewall::ensure_unless_broken(&[&bridge])? == Found::Whole {
             return Ok(None);
         }
+        bulkhead_sys::fail::point("network: firewall found broken");
         // The first of this boot, or somebody flushed it: the isolation of all others must not wait for them.
         self.restore_firewall(Some(&bridge))?;
         Ok(foreign_drops()?.first().map(|chain| {

@@ -28,7 +28,7 @@ impl Engine {
         self.repair()?;
         let (bridges, presences) = self.all_in_the_firewall()?;
         for bridge in &bridges {
-            let _ = bridge::ensure(bridge)?;
+            bridge::stand(bridge)?;
         }
         self.restore_firewall(None)?;
         firewall::sweep()?;
