@@ -359,6 +359,15 @@ pub(crate) fn up<'a>(requests: &mut Requests<'a>, which: Which<'a>) {
     });
 }
 
+/// Makes a link a port of a bridge.
+pub(crate) fn set_master<'a>(requests: &mut Requests<'a>, which: Which<'a>, master: u32) {
+    let what = ("make a port of the bridge of the link", which.name());
+    requests.add(RTM_SETLINK, ACK, what, &which.header(0), |message| {
+        which.write(message);
+        message.number(IFLA_MASTER, master);
+    });
+}
+
 /// Sets the largest packet, in bytes.
 pub(crate) fn mtu<'a>(requests: &mut Requests<'a>, which: Which<'a>, mtu: u32) {
     requests.add(RTM_SETLINK, ACK, ("set the MTU of the link", which.name()), &which.header(0), |message| {
