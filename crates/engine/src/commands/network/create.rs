@@ -334,6 +334,12 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
             }
         }
     }
+    if driver == Driver::Macvlan && settings.internal {
+        return Err(Error::Invalid(
+            "a macvlan network cannot be internal: its containers are machines of the network outside, and nothing on this host is between; use the driver bridge"
+                .into(),
+        ));
+    }
     if driver == Driver::Macvlan && settings.link.is_empty() {
         return Err(Error::Invalid(
             "a macvlan network needs the link of the host that it is beside: give -o parent=LINK".into(),
