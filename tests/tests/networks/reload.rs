@@ -1,6 +1,6 @@
 //! `network reload` after somebody flushed the firewall, and what comes back by itself.
 
-use bulkhead_tests::Host;
+use bulkhead_tests::{Host, wait};
 
 use super::outside::{HERE, HERE6, Outside};
 use super::{address, ask, ask_from, network, serve};
@@ -63,7 +63,8 @@ fn a_bridge_that_somebody_removed_comes_back_with_its_containers() {
     host.sh("ip link del red0; ip link del apart0").prints("");
     assert!(!ask_from(&host, "beside", &web).starts_with("web to "));
     host.bulkhead(["network", "reload"]).run().succeeds();
-    assert!(ask_from(&host, "beside", &web).starts_with("web to "));
+    // Neighbours that were asked for in vain meanwhile are asked for again after a while.
+    wait::until("they reach each other again", || ask_from(&host, "beside", &web).starts_with("web to "));
     assert!(outside.ask(&format!("{HERE}:8080")).starts_with("web to "));
     assert!(outside.ask(&format!("[{HERE6}]:8080")).starts_with("web to "));
     for own in ["127.0.0.1", "[::1]"] {
