@@ -140,7 +140,7 @@ fn an_address_of_the_host_is_that_alone() {
 
 #[test]
 fn nobody_outside_uses_a_port_of_127_0_0_1() {
-    // A container sends to 127.0.0.1 by the host: route_localnet is on. (Another machine does in `isolation.rs`.)
+    // A container sends to 127.0.0.1 by the host: route_localnet is on. (Another machine does below.)
     let world = World::new(false);
     let inside = support::udp(&world.web.0, ipv4(&world.web.1));
     world.publish(&["127.0.0.1"], Protocol::Udp, 8080, inside.local_addr().unwrap());
@@ -248,5 +248,42 @@ fn on_a_network_without_talk_a_published_port_is_reached_by_the_hosts_address() 
         assert!(server.is_out_of_reach(&beside.0, inside));
         server.asked(&beside.0, "10.77.1.1:8080".parse().unwrap());
         server.asked(&web.0, "10.77.1.1:8080".parse().unwrap());
+    }
+}
+
+#[test]
+fn another_machine_does_not_reach_what_is_published_at_a_loopback_address() {
+    let (host, bridge) = (Namespace::host(), a_dual_bridge(1));
+    host.run(|| ensure(&bridge));
+    let machine = a_machine(&host);
+    let container = a_container(&host, &bridge, 2);
+    // It takes all of 127.0.0.0/8 but one address for the host's.
+    machine.output(
+        "sh",
+        &[
+            "-ec",
+            "ip address add 127.0.0.99/32 dev lo; ip address del 127.0.0.1/8 dev lo
+             ip route add 127.0.0.1 via 192.0.2.1
+             for link in all outside; do echo 1 > /proc/sys/net/ipv4/conf/$link/route_localnet; done",
+        ],
+    );
+    let loopback = ip("127.0.0.1");
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let server = Server::new(&container.0, protocol, ip("0.0.0.0"));
+        let to = SocketAddr::new(ipv4(&container.1).into(), server.port());
+        let port = PublishedPort { address: loopback, port: 8080, protocol, to };
+        let at = SocketAddr::new(loopback, 8080);
+        host.run(|| {
+            firewall::admit(&Presence { senders: Vec::new(), ports: vec![port] }).unwrap();
+            bridge::allow_loopback(&bridge.name, &container.1.addresses).unwrap();
+        });
+        server.asked(&host, at);
+        let before =
+            "insert rule inet bulkhead prerouting dnat ip to ip daddr . meta l4proto . th dport map @ports";
+        host.output("nft", &[before]);
+        server.asked(&machine, at);
+        host.run(|| ensure(&bridge));
+        assert!(server.is_out_of_reach(&machine, at));
+        server.asked(&host, at);
     }
 }

@@ -17,6 +17,10 @@ use crate::store::settings;
 /// The setting that holds the beginning of this engine's own IPv6 subnets.
 const ULA: &str = "ipv6 prefix";
 
+/// What cannot be a link's, or is each link's own: "this network", loopback, groups and what is reserved; of IPv6,
+/// loopback and addresses of IPv4, link-local ones and groups.
+const SPECIAL: [&str; 6] = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/64", "fe80::/10", "ff00::/8"];
+
 impl Engine {
     /// Makes a network.
     ///
@@ -216,6 +220,11 @@ fn asked_subnets(request: &NetworkCreateRequest) -> Result<Vec<Ipam>> {
         let subnet: IpNet = text.parse().map_err(|_| bad("subnet", &text))?;
         if subnet.trunc() != subnet {
             return Err(Error::Invalid(format!("invalid subnet {subnet}: it should be {}", subnet.trunc())));
+        }
+        if SPECIAL.iter().any(|special| special.parse().is_ok_and(|special| overlap(&special, &subnet))) {
+            return Err(Error::Invalid(format!(
+                "invalid subnet {subnet}: no link can have its addresses, or some of them (RFC 6890)"
+            )));
         }
         let longest = if matches!(subnet, IpNet::V4(_)) { 30 } else { 126 };
         if subnet.prefix_len() > longest || subnet.prefix_len() == 0 {
