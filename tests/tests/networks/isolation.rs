@@ -118,6 +118,13 @@ fn an_internal_network_has_no_way_out_and_none_in() {
     inside(&host, "one", &format!("ip route add default via {gateway}"));
     assert!(inside(&host, "one", &fetch).contains("time"));
     assert!(ask_from(&host, "one", &format!("{HERE}:8080")).contains("time"));
+    // Nor by what the host itself passes on to a container that has only IPv4.
+    let gateway6 = host.sh("bulkhead network inspect -f '{{(index .IPAM.Config 1).Gateway}}' inner").stdout();
+    assert!(ask(&host, "[::1]:8080").starts_with("public to "));
+    for at in [&format!("[{gateway6}]:8080"), &format!("{gateway}:8080")] {
+        let answer = ask_from(&host, "one", at);
+        assert!(answer.contains("time"), "{at}: {answer}");
+    }
     // And nobody outside comes in by a route.
     outside.sh(&format!("ip route add 172.16.0.0/12 via {HERE}"));
     assert!(outside.ask(&format!("{two}:80")).contains("time"));

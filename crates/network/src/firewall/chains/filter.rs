@@ -60,6 +60,11 @@ pub(super) const INPUT: &[Rule] = &[
     Rule("iifname @bridges icmpv6 type nd-neighbor-advert accept", |rule| {
         neighbours(rule, NEIGHBOUR_ADVERTISEMENT)
     }),
+    // The host's services would be a way out, too.
+    Rule("iifname @internal drop", |rule| {
+        is_in(rule, &[IIFNAME], sets::INTERNAL);
+        drop(rule);
+    }),
     Rule("iifname . ip daddr @own_gateways accept", |rule| {
         is(rule, NFPROTO, &[IPV4]);
         is_in(rule, &[IIFNAME, IP_DADDR], sets::OWN_GATEWAYS);
@@ -81,10 +86,6 @@ pub(super) const INPUT: &[Rule] = &[
         is_in(rule, &[IIFNAME], sets::BRIDGES);
         is(rule, NFPROTO, &[IPV6]);
         is_in(rule, &[IP6_DADDR], sets::GATEWAYS6);
-        drop(rule);
-    }),
-    Rule("iifname @internal drop", |rule| {
-        is_in(rule, &[IIFNAME], sets::INTERNAL);
         drop(rule);
     }),
 ];
