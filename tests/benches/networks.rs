@@ -101,7 +101,7 @@ fn publishing(sides: &[Side]) {
                     .map(|flag| (side, format!("{} run --rm {flag}busybox true", side.engine.command)))
             })
             .collect();
-        let figures = in_turn(commands.len(), 15, median, |which| {
+        let figures = in_turn(commands.len(), 11, median, |which| {
             time(&commands[which].0.host, &commands[which].1, pause)
         });
         let (without, with): (Vec<f64>, Vec<f64>) = figures.chunks(2).map(|pair| (pair[0], pair[1])).unzip();
@@ -183,8 +183,8 @@ fn names(sides: &[Side]) {
     row(sides, "the same, another asks 1,000 times a second", "µs", 5, |side| {
         let command = side.engine.command;
         let mut other =
-            side.host.sh(&format!("exec {command} exec busy {TOOL} resolve db 2000 1000")).start();
-        std::thread::sleep(std::time::Duration::from_millis(300));
+            side.host.sh(&format!("exec {command} exec busy {TOOL} resolve db 1000 1000")).start();
+        std::thread::sleep(std::time::Duration::from_millis(200));
         let took = ask(side);
         other.finish().succeeds();
         took
@@ -235,7 +235,7 @@ fn growth() {
             ));
         }
         let name = engine.name;
-        let publish = in_turn(sides.len(), 9, median, |which| {
+        let publish = in_turn(sides.len(), 7, median, |which| {
             let side = &sides[which];
             let command = format!(
                 "{name} run -d --stop-signal KILL --name newest -p 9000:80 {WITH_TOOL} busybox {TOOL} serve 80"
