@@ -27,4 +27,6 @@ if [[ ! -x "$deny" ]]; then
         cargo install cargo-deny --version "$version" --locked --root "$tools"
     fi
 fi
+# It reads what every dependency says of itself, those for other systems too, which no build here has fetched.
+cargo fetch --locked --quiet
 "$deny" --offline check licenses bans sources

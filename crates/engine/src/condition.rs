@@ -258,12 +258,21 @@ impl Engine {
     /// The lock of a container that does not run, or nothing for one that does or is about to again: what is decided then
     /// holds for whoever starts it, or has to be told to its supervisor.
     pub(crate) fn lock_unless_active(&self, container: &Container) -> Result<Option<OwnedFd>> {
-        for _ in 0..5_000 {
+        for tried in 0..5_000 {
             if self.condition(container)?.active().is_some() {
                 return Ok(None);
             }
-            if let Some(lock) = self.lock(container)? {
-                return Ok(Some(lock));
+            match self.lock(container) {
+                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(None) => {}
+                // It is being made, or removed, or who made it was killed before it had a folder.
+                Err(Error::System { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    self.container(&container.id)?;
+                    if tried == 100 {
+                        self.make_folders(container)?;
+                    }
+                }
+                Err(error) => return Err(error),
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
         }

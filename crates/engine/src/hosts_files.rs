@@ -1,6 +1,7 @@
 //! /etc/hosts, /etc/hostname and /etc/resolv.conf of a container: files in its folder, mounted over the image's.
 
 use std::fs;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,6 +19,8 @@ use crate::store::containers::Container;
 
 /// The host's resolvers.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// How many bytes of a container's file are read at most.
+const MOST: u64 = 1 << 20;
 
 /// Writes them into the folder of a container that is about to start.
 pub(crate) fn write(engine: &Engine, container: &Container, places: &[Place]) -> Result<()> {
@@ -48,20 +51,34 @@ pub(crate) fn networks_changed(engine: &Engine, container: &Container, before: &
     };
     let (old, new) = (lines(before)?, lines(&now)?);
     let path = folder.join("hosts");
-    let text = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
-    let stays = |line: &&str| !old.iter().any(|old| old == line) || new.iter().any(|new| new == line);
-    let mut kept: Vec<&str> = text.lines().filter(stays).collect();
-    kept.extend(new.iter().filter(|line| !old.contains(line)).map(String::as_str));
-    // In place: the container has this very file mounted.
-    fs::write(&path, kept.join("\n") + "\n").doing(|| format!("write {}", path.display()))?;
+    if let Some(text) = read_of_container(&path)? {
+        let stays = |line: &&str| !old.iter().any(|old| old == line) || new.iter().any(|new| new == line);
+        let mut kept: Vec<&str> = text.lines().filter(stays).collect();
+        kept.extend(new.iter().filter(|line| !old.contains(line)).map(String::as_str));
+        // In place: the container has this very file mounted.
+        fs::write(&path, kept.join("\n") + "\n").doing(|| format!("write {}", path.display()))?;
+    }
     let host = container.config.host_config.clone().unwrap_or_default();
     let path = folder.join("resolv.conf");
-    let text = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+    let text = read_of_container(&path)?;
     let (was, is) = (resolv_conf(&host, true, before)?, resolv_conf(&host, true, &now)?);
-    if was != is && text == was {
+    if was != is && text.as_ref() == Some(&was) {
         fs::write(&path, is).doing(|| format!("write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// What is in a file that the container can write; nothing if it is no text, or more than anybody would write there by
+/// hand: then the container has made it something of its own, which it keeps.
+fn read_of_container(path: &Path) -> Result<Option<String>> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().doing(|| format!("read {}", path.display()))?;
+    let whole = u64::try_from(bytes.len()).is_ok_and(|length| length <= MOST);
+    Ok(Some(bytes).filter(|_| whole).and_then(|bytes| String::from_utf8(bytes).ok()))
 }
 
 fn hosts(engine: &Engine, container: &Container, places: &[Place]) -> Result<String> {

@@ -11,6 +11,7 @@ use crate::mac;
 use crate::netlink::{self, ACK, Attributes, CREATE, DUMP, EXCLUSIVE, Requests, Socket};
 
 const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -63,6 +64,21 @@ pub(crate) fn add<'a>(requests: &mut Requests<'a>, index: u32, name: &'a str, ad
             }
         })
         .tolerating(Errno::EXIST);
+}
+
+/// Takes an address from a link. That it has it not is no error.
+pub(crate) fn remove<'a>(requests: &mut Requests<'a>, index: u32, name: &'a str, address: IpNet) {
+    let what = ("take an address from the link", name);
+    requests
+        .add(RTM_DELADDR, ACK, what, &header(index, address), |message| match address {
+            IpNet::V4(address) => {
+                message.bytes(IFA_LOCAL, &address.addr().octets());
+            }
+            IpNet::V6(address) => {
+                message.bytes(IFA_LOCAL, &address.addr().octets());
+            }
+        })
+        .tolerating(Errno::ADDRNOTAVAIL);
 }
 
 /// The link-local address of a link with that MAC address.

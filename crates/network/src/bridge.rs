@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::endpoint::HOST_LINK_PREFIX;
 use crate::error::{Error, Result};
 use crate::firewall;
 use crate::link::{self, Mac, Which};
@@ -75,19 +76,6 @@ impl Default for Policy {
     }
 }
 
-/// What [`ensure`] could do about the firewall.
-#[derive(Debug)]
-#[must_use = "without the firewall's table containers cannot reach other hosts, and somebody should say so"]
-pub enum Masquerade {
-    /// The table stands: containers reach other hosts with this host's address.
-    Standing,
-    /// So does it now, but it was not there, or flushed, or of an older layout: what other bridges and containers
-    /// have in it must be put back by [`firewall::restore`].
-    Rebuilt,
-    /// The kernel cannot: everything but the way to other hosts works. The error says what is missing.
-    Unavailable(Error),
-}
-
 /// Makes sure that the bridge stands in the current network namespace, is up, has its addresses, that packets are
 /// forwarded from and to it, and that the firewall knows it. Does nothing where all is well already.
 ///
@@ -97,10 +85,20 @@ pub enum Masquerade {
 ///
 /// # Errors
 /// [`Error::NotABridge`] and [`Error::LinkName`] for names that cannot be used, [`Error::Gateway`] and
-/// [`Error::TwoAddresses`] for addresses that cannot be, else what the kernel refused. What was done until then stays:
-/// it is what the next try would do.
-pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
-    link::check_name(&bridge.name)?;
+/// [`Error::TwoAddresses`] for addresses that cannot be, [`Error::NoFirewall`] where the kernel has none, without which nothing
+/// would keep networks apart; else what the kernel refused. What was done until then stays: it is what the next try
+/// would do.
+pub fn ensure(bridge: &Bridge) -> Result<firewall::Found> {
+    stand(bridge)?;
+    firewall::ensure(&[bridge])
+}
+
+/// The same, without the firewall, which is the caller's: see [`firewall::ensure_unless_broken`].
+///
+/// # Errors
+/// Those of [`ensure`].
+pub fn stand(bridge: &Bridge) -> Result<()> {
+    check_name(&bridge.name)?;
     check_addresses(bridge)?;
     let mut socket = Socket::open()?;
 
@@ -114,12 +112,7 @@ pub fn ensure(bridge: &Bridge) -> Result<Masquerade> {
     if bridge.ipv6().is_some() {
         sysctl::forward_ipv6(&bridge.name)?;
     }
-    match firewall::ensure(&[bridge]) {
-        Ok(firewall::Found::Whole) => Ok(Masquerade::Standing),
-        Ok(firewall::Found::Broken) => Ok(Masquerade::Rebuilt),
-        Err(missing @ Error::NoFirewall { .. }) => Ok(Masquerade::Unavailable(missing)),
-        Err(error) => Err(error),
-    }
+    Ok(())
 }
 
 /// Lets this host's own programs reach containers on the bridge by 127.0.0.1, and by ::1 where the kernel can; gives
@@ -155,6 +148,9 @@ pub fn allow_loopback(name: &str, addresses: &[IpNet]) -> Result<bool> {
 
 /// Removes the bridge and its names in the firewall's table; false if there was no such bridge.
 ///
+/// One that somebody else made, for the network to use (`com.docker.network.bridge.name`), stays, with what was on it
+/// before: it is known by its MAC address, which does not follow from the network's addresses.
+///
 /// # Errors
 /// [`Error::NotABridge`] if the name is another link's by now, else what the kernel refused.
 pub fn remove(bridge: &Bridge) -> Result<bool> {
@@ -167,9 +163,33 @@ pub fn remove(bridge: &Bridge) -> Result<bool> {
     match link::find(&mut socket, &bridge.name)? {
         Some(found) => {
             refuse_others(bridge, &found)?;
-            link::delete(&mut socket, &bridge.name)
+            if found.mac == bridge.mac() {
+                return link::delete(&mut socket, &bridge.name);
+            }
+            let mut requests = socket.requests();
+            for own in bridge.addresses.iter().copied().chain([address::link_local(bridge.mac())]) {
+                address::remove(&mut requests, found.index, &bridge.name, own);
+            }
+            socket.run(&requests)?;
+            Ok(false)
         }
         None => Ok(false),
+    }
+}
+
+/// Refuses names that no bridge of ours can have.
+///
+/// # Errors
+/// [`Error::LinkName`].
+pub fn check_name(name: &str) -> Result<()> {
+    link::check_name(name)?;
+    match name.starts_with(HOST_LINK_PREFIX) {
+        // The firewall takes it for a container's.
+        true => Err(Error::LinkName {
+            name: name.to_owned(),
+            problem: "the names of containers' links on this host begin like it",
+        }),
+        false => Ok(()),
     }
 }
 
@@ -203,7 +223,7 @@ fn refuse_others(bridge: &Bridge, found: &link::Link) -> Result<()> {
 fn stands(socket: &mut Socket, bridge: &Bridge) -> Result<bool> {
     let Some(found) = link::find(socket, &bridge.name)? else { return Ok(false) };
     refuse_others(bridge, &found)?;
-    if !found.up || found.mtu != bridge.mtu {
+    if !found.up || found.mtu != bridge.mtu || found.learns_from_all {
         return Ok(false);
     }
     if bridge.addresses.is_empty() {
@@ -240,6 +260,7 @@ fn complete(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
     let mut requests = socket.requests();
     // Set after the bridge is made, since only then it stays: else it follows the smallest of the ports.
     link::mtu(&mut requests, which, bridge.mtu);
+    link::learn_from_forwarded(&mut requests, which);
     link::no_ipv6_address(&mut requests, which);
     for own in &bridge.addresses {
         address::add(&mut requests, found.index, &bridge.name, *own);

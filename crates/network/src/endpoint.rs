@@ -125,6 +125,30 @@ pub fn attach(netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<()> {
     configure(&mut Socket::open_in(netns)?, endpoint)
 }
 
+/// Makes the near end of an endpoint's pair a port of its bridge again, after somebody removed the bridge and it was made
+/// anew; false if there was nothing to do: it is one, or there is no such link.
+///
+/// # Errors
+/// What the kernel refused.
+pub fn plug(endpoint: &Endpoint) -> Result<bool> {
+    let Uplink::Bridge { name, host_link, isolated } = &endpoint.uplink else { return Ok(false) };
+    let mut here = Socket::open()?;
+    let (Some(master), Some(found)) = (here.index_of(name)?, link::find(&mut here, host_link)?) else {
+        return Ok(false);
+    };
+    if found.master == Some(master) {
+        return Ok(false);
+    }
+    let near = Which::Index(found.index, host_link);
+    let mut requests = here.requests();
+    link::set_master(&mut requests, near, master);
+    if *isolated {
+        link::port_flag(&mut requests, near, PortFlag::Isolated);
+    }
+    here.run(&requests)?;
+    Ok(true)
+}
+
 /// Detaches a network namespace, which lives on, from a network: the endpoint's link goes, and with it its addresses
 /// and routes. False if there was none.
 ///

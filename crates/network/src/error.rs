@@ -105,16 +105,18 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// The kernel has no nf_tables, or lacks a part of it. Links and addresses work, and nothing else does: no way out, no
-    /// published ports, nothing between networks.
+    /// The kernel has no nf_tables, or lacks a part of it. No container is put on a bridge then: nothing would keep it from
+    /// other networks, or from sending as another.
     #[error(
-        "the kernel cannot {operation} ({errno}), so containers reach each other and the host, but not other hosts; \
-         load the modules nf_tables, nft_chain_nat, nft_masq, nft_ct and nft_fib_inet (no ports are published and \
-         nothing keeps networks apart until then), or use --network=host"
+        "the kernel cannot {operation} {object:?} ({errno}), and without a firewall nothing keeps networks apart; load \
+         the modules nf_tables, nft_chain_nat, nft_nat, nft_masq, nft_ct, nft_fib_inet and nft_meta_bridge, or use \
+         --network=none or host"
     )]
     NoFirewall {
         /// What it cannot do.
         operation: &'static str,
+        /// On what.
+        object: String,
         /// What it said.
         errno: Errno,
     },

@@ -65,8 +65,8 @@ const TRIES: u32 = 20;
 pub enum Found {
     /// The tables, as they should be, though perhaps without these bridges.
     Whole,
-    /// Tables that somebody flushed or deleted, or none, or those of another layout. Now they are as they should be,
-    /// but what else belongs into them may be missing: [`restore()`] puts it back.
+    /// Tables that somebody flushed or deleted, or none, or those of another layout. After [`ensure`] they are as they
+    /// should be, but what else belongs into them may be missing: [`restore()`] puts it back.
     Broken,
 }
 
@@ -77,15 +77,31 @@ pub enum Found {
 /// ports that were in it stay. Of tables of another layout nothing stays but the chain `bulkhead-user`.
 ///
 /// # Errors
-/// [`Error::NoFirewall`] where the kernel cannot; the caller can go on without masquerading. Else what the kernel
-/// refused; nothing was changed then.
+/// [`Error::NoFirewall`] where the kernel cannot, else what it refused; nothing was changed then.
 pub fn ensure(bridges: &[&Bridge]) -> Result<Found> {
+    make_known(bridges, true)
+}
+
+/// The same, but that broken tables stay as they are: for whoever calls [`restore()`] then, which makes them with all that
+/// belongs into them at once. Who made them first, and was killed before the rest, would leave tables that nobody finds
+/// broken any more, and in which other containers may not send.
+///
+/// # Errors
+/// Those of [`ensure`].
+pub fn ensure_unless_broken(bridges: &[&Bridge]) -> Result<Found> {
+    make_known(bridges, false)
+}
+
+fn make_known(bridges: &[&Bridge], build: bool) -> Result<Found> {
     bridges.iter().try_for_each(|bridge| link::check_name(&bridge.name))?;
     // An end may be at hand, and with this socket closed the start would wait for it (see `kept.rs`).
     let mut socket = Kept::open()?;
     for _ in 0..TRIES {
         let state = state::look(&mut socket, bridges.iter().map(|bridge| bridge.name.as_str()))?;
         let found = if state.whole { Found::Whole } else { Found::Broken };
+        if !state.whole && !build {
+            return Ok(found);
+        }
         let known = bridges.iter().zip(&state.bridges);
         // Bridges that the table does not know, and what it knows of those that have changed.
         let (mut new, mut old) = (Vec::new(), Vec::new());
@@ -215,7 +231,7 @@ fn unsupported(error: Error) -> Error {
                 Errno::NOENT | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT
             ) =>
         {
-            Error::NoFirewall { operation: refusal.operation, errno: refusal.errno }
+            Error::NoFirewall { operation: refusal.operation, object: refusal.object, errno: refusal.errno }
         }
         other => other,
     }
@@ -232,7 +248,7 @@ mod tests {
             let refusal = Refusal::new("add the firewall rule", "masquerade", errno);
             let error = unsupported(refusal.into());
             assert!(matches!(error, Error::NoFirewall { .. }), "{error}");
-            assert!(error.to_string().contains("but not other hosts; load the modules nf_tables"), "{error}");
+            assert!(error.to_string().contains("nothing keeps networks apart"), "{error}");
         }
         let refusal = Refusal::new("add the firewall rule", "masquerade", Errno::PERM);
         assert!(matches!(unsupported(refusal.into()), Error::Kernel(_)));

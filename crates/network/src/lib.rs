@@ -26,7 +26,8 @@
 //! costs nobody a wait.
 //!
 //! ```no_run
-//! use bulkhead_network::bridge::{self, Bridge, Masquerade, Policy};
+//! use bulkhead_network::bridge::{self, Bridge, Policy};
+//! use bulkhead_network::firewall::Found;
 //! use bulkhead_network::endpoint::{self, Endpoint, Uplink};
 //! use bulkhead_network::firewall::{self, Presence};
 //! use bulkhead_network::{Error, mac, subnet};
@@ -37,10 +38,8 @@
 //! let own = ipnet::Ipv4Net::new_assert(gateway, subnet.prefix_len());
 //! let policy = Policy::default();
 //! let bridge = Bridge { name: "bulkhead0".into(), addresses: vec![own.into()], mtu: 1500, policy };
-//! match bridge::ensure(&bridge)? {
-//!     Masquerade::Standing => {}
-//!     Masquerade::Rebuilt => eprintln!("all other networks and containers must be put back"),
-//!     Masquerade::Unavailable(why) => eprintln!("warning: {why}"),
+//! if bridge::ensure(&bridge)? == Found::Broken {
+//!     eprintln!("all other networks and containers must be put back");
 //! }
 //! let address = subnet::AddressRange::new(subnet, gateway).next_free(|_| false, None)?;
 //! let place = Endpoint {

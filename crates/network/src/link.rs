@@ -34,6 +34,9 @@ const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_MACVLAN_MODE: u16 = 1;
 const IFLA_VLAN_ID: u16 = 1;
+const IFLA_BR_MULTI_BOOLOPT: u16 = 46;
+/// The first bit of `struct br_boolopt_multi`.
+const NO_LINK_LOCAL_LEARN: u32 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
@@ -62,10 +65,14 @@ pub struct Link {
     pub up: bool,
     /// What made it: "bridge", "veth", ...; empty for devices of a driver.
     pub kind: String,
+    /// Its MAC address; zeros if it has none, or one of another length.
+    pub mac: Mac,
     /// The largest packet, in bytes.
     pub mtu: u32,
     /// The link that it is a port of.
     pub master: Option<u32>,
+    /// Whether it is a bridge that learns from frames which it does not forward: see [`learn_from_forwarded`].
+    pub learns_from_all: bool,
 }
 
 /// Looks a link up by its name; None if there is none.
@@ -140,14 +147,28 @@ pub(crate) fn read(name: &str, answer: std::result::Result<&[u8], Errno>) -> Res
 fn parse(payload: &[u8]) -> Option<Link> {
     let index = netlink::number(payload.get(4..8)?)?;
     let flags = netlink::number(payload.get(8..12)?)?;
-    let mut link = Link { index, up: flags & IFF_UP != 0, kind: String::new(), mtu: 0, master: None };
+    let mut link = Link {
+        index,
+        up: flags & IFF_UP != 0,
+        kind: String::new(),
+        mac: Mac::default(),
+        mtu: 0,
+        master: None,
+        learns_from_all: false,
+    };
     for (attribute, value) in Attributes::after(payload, HEADER) {
         match attribute {
+            IFLA_ADDRESS => link.mac = value.try_into().unwrap_or_default(),
             IFLA_MTU => link.mtu = netlink::number(value)?,
             IFLA_MASTER => link.master = netlink::number(value),
             IFLA_LINKINFO => {
                 let kind = Attributes::of(value).find(IFLA_INFO_KIND).and_then(netlink::text);
                 link.kind = kind.unwrap_or_default().to_owned();
+                let data = Attributes::of(value).find(IFLA_INFO_DATA).filter(|_| link.kind == "bridge");
+                let options = data.and_then(|data| Attributes::of(data).find(IFLA_BR_MULTI_BOOLOPT));
+                let values = options.and_then(|options| netlink::number(options.get(..4)?));
+                // A kernel before 5.0 does not say, and cannot be told otherwise.
+                link.learns_from_all = values.is_some_and(|values| values & NO_LINK_LOCAL_LEARN == 0);
             }
             _ => {}
         }
@@ -163,6 +184,23 @@ pub(crate) fn create_bridge<'a>(requests: &mut Requests<'a>, name: &'a str, mac:
         // neighbours when containers come and go.
         message.text(IFLA_IFNAME, name).bytes(IFLA_ADDRESS, &mac).nest(IFLA_LINKINFO, |info| {
             info.text(IFLA_INFO_KIND, "bridge");
+        });
+    });
+}
+
+/// Has a bridge learn where an address is only from frames that it forwards, and that have passed the firewall so.
+///
+/// Else anybody teaches it with a frame to one of its own multicast addresses (01:80:c2:00:00:0e, IEEE 802.1D), which no
+/// chain sees, that another's address is at his port, and gets what is sent to that.
+pub(crate) fn learn_from_forwarded<'a>(requests: &mut Requests<'a>, which: Which<'a>) {
+    let operation = "keep from learning of what is not forwarded the bridge";
+    requests.add(RTM_NEWLINK, ACK, (operation, which.name()), &which.header(0), |message| {
+        which.write(message);
+        message.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_KIND, "bridge").nest(IFLA_INFO_DATA, |data| {
+                // The values, and which of them are meant.
+                data.bytes(IFLA_BR_MULTI_BOOLOPT, &[NO_LINK_LOCAL_LEARN.to_ne_bytes(); 2].concat());
+            });
         });
     });
 }
@@ -318,6 +356,15 @@ impl<'a> Which<'a> {
 pub(crate) fn up<'a>(requests: &mut Requests<'a>, which: Which<'a>) {
     requests.add(RTM_SETLINK, ACK, ("set up the link", which.name()), &which.header(IFF_UP), |message| {
         which.write(message);
+    });
+}
+
+/// Makes a link a port of a bridge.
+pub(crate) fn set_master<'a>(requests: &mut Requests<'a>, which: Which<'a>, master: u32) {
+    let what = ("make a port of the bridge of the link", which.name());
+    requests.add(RTM_SETLINK, ACK, what, &which.header(0), |message| {
+        which.write(message);
+        message.number(IFLA_MASTER, master);
     });
 }
 

@@ -189,3 +189,31 @@ fn the_kernels_refusals_say_what_is_missing() {
     let text = error.to_string();
     assert!(text.contains("cannot create the bridge bhtest1") && text.contains("CAP_NET_ADMIN"), "{text}");
 }
+
+#[test]
+fn a_bridge_of_somebody_else_s_stays_as_it_was() {
+    let (host, bridge) = (Namespace::host(), a_dual_bridge(1));
+    let made =
+        "ip link add bhtest1 type bridge; ip address add 192.0.2.77/24 dev bhtest1; ip link set bhtest1 up";
+    host.output("sh", &["-ec", made]);
+    host.run(|| {
+        ensure(&bridge);
+        assert_eq!(describe(&bridge).1.len(), 5);
+        assert!(!bridge::remove(&bridge).unwrap());
+        let kept: Vec<String> = describe(&bridge).1.iter().map(|one| one.address.to_string()).collect();
+        assert!(kept.contains(&"192.0.2.77/24".to_owned()), "{kept:?}");
+        assert!(
+            !kept
+                .iter()
+                .any(|one| one.contains("77:1:") || one.starts_with("10.") || one.starts_with("fe80::42:a")),
+            "{kept:?}"
+        );
+    });
+}
+
+#[test]
+fn no_bridge_has_the_name_of_a_container_s_link() {
+    let bridge = Bridge { name: "bhp0".to_owned(), ..a_bridge(1) };
+    let error = Namespace::host().run(|| bridge::ensure(&bridge).map(drop).unwrap_err().to_string());
+    assert!(error.contains("the names of containers' links"), "{error}");
+}

@@ -314,3 +314,105 @@ fn nobody_listens_in_on_ports_of_others_bridges() {
     udp(&theirs, ip("10.1.0.1")).send_to(b"hello", socket.local_addr().unwrap()).unwrap();
     socket.recv_from(&mut [0; 8]).unwrap();
 }
+
+/// Addresses that a bridge takes for its own (IEEE 802.1D): frames to them come to the host by the port, not by the
+/// bridge, and pass no chain of the family `bridge` (LLDP), or its `input` alone.
+const LINK_LOCAL: [&str; 2] = ["01:80:c2:00:00:0e", "01:80:c2:00:00:02"];
+
+#[test]
+fn nobody_gets_past_the_bridge_by_its_own_multicast_addresses() {
+    let pair = Pair::new();
+    let other = a_dual_bridge(2);
+    pair.host.run(|| ensure(&other));
+    // The host has the port's IPv6, if it has the port's IPv4.
+    pair.mallory.0.output("ip", &["address", "add", "10.77.1.9/24", "dev", "eth0"]);
+    pair.mallory.0.output("ip", &["address", "add", "fd77:1::9/64", "dev", "eth0", "nodad"]);
+    for (false_one, own, service) in
+        [("10.77.1.9", "10.77.1.1", "10.77.2.1"), ("fd77:1::9", "fd77:1::1", "fd77:2::1")]
+    {
+        for mac in LINK_LOCAL {
+            let neighbour = ["neigh", "replace", own, "lladdr", mac, "dev", "eth0", "nud", "permanent"];
+            pair.mallory.0.output("ip", &neighbour);
+            let server = udp(&pair.host, ip(service));
+            let send = || {
+                let socket = udp(&pair.mallory.0, ip(false_one));
+                socket.send_to(b"false", server.local_addr().unwrap()).unwrap();
+            };
+            pair.host.output("nft", &["flush chain inet bulkhead prerouting-filter"]);
+            send();
+            let (_, from) = server.recv_from(&mut [0; 8]).unwrap();
+            assert_eq!(from.ip(), ip(false_one));
+            pair.host.run(|| ensure(&pair.bridge));
+            server.set_read_timeout(Some(std::time::Duration::from_millis(250))).unwrap();
+            send();
+            assert!(server.recv_from(&mut [0; 8]).is_err(), "{service} by {mac}");
+        }
+    }
+}
+
+#[test]
+fn nobody_takes_what_is_sent_to_another() {
+    // A frame that the bridge looks at itself must not teach it where an address is.
+    for mac in LINK_LOCAL {
+        let pair = Pair::new();
+        let neighbour = ["neigh", "replace", "10.77.1.1", "lladdr", mac, "dev", "eth0", "nud", "permanent"];
+        pair.mallory.0.output("ip", &neighbour);
+        let bob = udp(&pair.bob.0, ipv4(&pair.bob.1));
+        let heard = |patience| {
+            let own = |text| pair.mallory.0.output("ip", &["link", "set", "eth0", "address", text]);
+            // Bob is where he is, then perhaps elsewhere.
+            udp(&pair.bob.0, ipv4(&pair.bob.1)).send_to(b"here", (gateway(&pair.bridge), 9)).unwrap();
+            own("02:42:0a:4d:01:04");
+            pair.mallory.0.output("ip", &neighbour);
+            udp(&pair.mallory.0, ip("10.77.1.3")).send_to(b"false", (gateway(&pair.bridge), 9)).unwrap();
+            own("02:42:0a:4d:01:03");
+            bob.set_read_timeout(Some(std::time::Duration::from_millis(patience))).unwrap();
+            udp(&pair.host, gateway(&pair.bridge)).send_to(b"secret", bob.local_addr().unwrap()).unwrap();
+            bob.recv_from(&mut [0; 8]).is_ok()
+        };
+        assert!(heard(5000), "{mac}");
+        let learn = |how| ["link", "set", "bhtest1", "type", "bridge", "no_linklocal_learn", how];
+        pair.host.output("ip", &learn("0"));
+        assert!(!heard(250), "{mac}");
+        // A bridge that an older version made is put right.
+        pair.host.run(|| ensure(&pair.bridge));
+        assert!(heard(5000), "{mac}");
+    }
+}
+
+#[test]
+fn another_machine_does_not_reach_what_is_published_at_a_loopback_address() {
+    let (host, bridge) = (Namespace::host(), a_dual_bridge(1));
+    host.run(|| ensure(&bridge));
+    let machine = a_machine(&host);
+    let container = a_container(&host, &bridge, 2);
+    // It takes all of 127.0.0.0/8 but one address for the host's.
+    machine.output(
+        "sh",
+        &[
+            "-ec",
+            "ip address add 127.0.0.99/32 dev lo; ip address del 127.0.0.1/8 dev lo
+             ip route add 127.0.0.1 via 192.0.2.1
+             for link in all outside; do echo 1 > /proc/sys/net/ipv4/conf/$link/route_localnet; done",
+        ],
+    );
+    let loopback = ip("127.0.0.1");
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let server = Server::new(&container.0, protocol, ip("0.0.0.0"));
+        let to = SocketAddr::new(ipv4(&container.1).into(), server.port());
+        let port = firewall::PublishedPort { address: loopback, port: 8080, protocol, to };
+        let at = SocketAddr::new(loopback, 8080);
+        host.run(|| {
+            firewall::admit(&firewall::Presence { senders: Vec::new(), ports: vec![port] }).unwrap();
+            bulkhead_network::bridge::allow_loopback(&bridge.name, &container.1.addresses).unwrap();
+        });
+        server.asked(&host, at);
+        let before =
+            "insert rule inet bulkhead prerouting dnat ip to ip daddr . meta l4proto . th dport map @ports";
+        host.output("nft", &[before]);
+        server.asked(&machine, at);
+        host.run(|| ensure(&bridge));
+        assert!(server.is_out_of_reach(&machine, at));
+        server.asked(&host, at);
+    }
+}

@@ -11,7 +11,7 @@ use crate::images;
 const PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// What the engine needs and Debian has as modules; what these depend on is found in them.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 14] = [
     "virtio_pci",
     "virtio_blk",
     "loop",
@@ -24,6 +24,8 @@ const MODULES: [&str; 12] = [
     "nft_nat",
     "nft_masq",
     "nft_ct",
+    "nft_fib_inet",
+    "nft_meta_bridge",
 ];
 
 /// The folder with `vmlinuz` and `modules`, made the first time. Its name's number goes up when what is in it changes.
@@ -35,7 +37,7 @@ const MODULES: [&str; 12] = [
 /// When the folder cannot be written, or the package lacks a module.
 pub fn get() -> Result<PathBuf, String> {
     let folder = images::folder();
-    let path = folder.join("vm-kernel.1");
+    let path = folder.join("vm-kernel.3");
     let lock = File::create(folder.join("vm-kernel.lock")).unwrap();
     lock.lock().unwrap();
     if path.is_dir() {

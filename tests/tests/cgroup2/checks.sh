@@ -111,6 +111,18 @@ has 'it has its address' "inet $address/" "$(bulkhead exec c1 ip -4 addr show de
 ends 'the gateway answers' 0 bulkhead exec c1 ping -c1 -W5 "$gateway"
 ends 'the host reaches it' 0 ping -c1 -W5 "$address"
 ends 'and so does a neighbour' 0 run busybox ping -c1 -W5 "$address"
+# On a kernel that is older than some messages to its firewall.
+ends 'a network of its own' 0 bulkhead network create shop
+serve='echo served >/index.html; exec httpd -f -p 80 -h /'
+ends 'a port is published' 0 bulkhead run -d --name web --network shop -p 8080:80 busybox sh -c "$serve"
+for i in 1 2 3 4 5 6 7 8 9; do bulkhead exec web nc -z 127.0.0.1 80 2>/dev/null && break; sleep 0.3; done
+ask="printf 'GET /index.html HTTP/1.0\r\n\r\n' | nc -w 5 127.0.0.1 8080 | tail -n1"
+prints 'and reached by loopback' 'served' sh -c "$ask"
+has 'it is found by its name' 'Name:' "$(run --network shop busybox nslookup web 127.0.0.11 2>&1)"
+ends 'it goes' 0 bulkhead rm -f web
+ends 'and its port with it' 0 bulkhead run -d --name web -p 8080:80 busybox sleep 1000
+ends 'and the next' 0 bulkhead rm -f web
+ends 'the network too' 0 bulkhead network rm shop
 
 # Joining.
 prints 'a joined container sees the processes of its donor' 2 run --pid=container:c1 busybox sh -c 'ps -o args | grep -c "^sleep"'

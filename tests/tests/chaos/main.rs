@@ -34,6 +34,7 @@ fn nothing_that_is_killed_breaks_what_must_hold() {
     let seconds = number("BULKHEAD_CHAOS_SECONDS").unwrap_or(60);
     println!("BULKHEAD_CHAOS_SEED={seed}");
     let host = Host::new("chaos").with_busybox();
+    host.bulkhead(["network", "create", "--ipv6", "shop"]).run().succeeds();
     let end = Instant::now() + Duration::from_secs(seconds);
     let failed = AtomicBool::new(false);
     let goes_on = || Instant::now() < end && !failed.load(Ordering::Relaxed);
@@ -84,6 +85,7 @@ store = sqlite3.connect('file:/var/lib/bulkhead/bulkhead.db?mode=ro', uri=True)
 for table in 'endpoints', 'id_users', 'volume_uses', 'image_uses', 'containers':
     print(table, store.execute('SELECT count(*) FROM ' + table).fetchone()[0])\"")
         .prints("endpoints 0\nid_users 0\nvolume_uses 0\nimage_uses 0\ncontainers 0");
+    host.bulkhead(["network", "rm", "shop"]).prints("shop");
     host.finish_clean();
 }
 
@@ -98,12 +100,15 @@ fn act(host: &Host, random: &mut Random, client: u64) {
         _ => String::new(),
     };
     let program = r#"'echo $TOKEN > /token; trap "exit 0" TERM; while :; do sleep 1 & wait $!; done'"#;
-    let network = ["--network=none", "--network=bridge"][usize::try_from(random.below(2)).unwrap()];
+    let network = ["--network=none", "--network=bridge", "--network=shop", "--network=shop -p 80 -p 53/udp"]
+        [usize::try_from(random.below(4)).unwrap()];
     let restart = ["no", "no", "on-failure:3", "always"][usize::try_from(random.below(4)).unwrap()];
     let make = format!(
         "--name {name} -e TOKEN={token} {network} -v shared:/shared -v /anonymous --label chaos={client}"
     );
-    let command = match random.below(20) {
+    let command = match random.below(22) {
+        20 => format!("network connect shop {name} 2>&1"),
+        21 => format!("network disconnect shop {name} 2>&1"),
         0..=4 => format!("run -d --restart {restart} {make} busybox sh -c {program} 2>&1"),
         5 => format!("run --rm {make} busybox sh -c 'echo $TOKEN; exit 7' 2>&1"),
         6 => format!("create {make} busybox sh -c {program} 2>&1"),

@@ -25,14 +25,14 @@ pub(crate) const TRUTH: &str = r#"
     for look in $(seq 20); do
         running=$(bulkhead ps -q)
         test -z "$running" && break
-        twice=$(bulkhead inspect -f '{{.NetworkSettings.Networks.bridge.IPAddress}}' $running 2>/dev/null | grep '^[0-9]' | sort | uniq -d)
+        twice=$(bulkhead inspect -f '{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}' $running 2>/dev/null | grep '^[0-9]' | sort | uniq -d)
         test -z "$twice" && break
     done
     test -z "$twice" || echo "the address $twice twice""#;
 
 /// What a command may say instead of doing what it was asked for: the container is not in the state for it, or others are
 /// at it.
-const REFUSALS: [&str; 18] = [
+const REFUSALS: [&str; 22] = [
     "No such volume: ",
     "No such container: ",
     "No such object: ",
@@ -51,6 +51,10 @@ const REFUSALS: [&str; 18] = [
     "hear from the supervisor of container",
     "hear from the container's supervisor",
     "has just ended",
+    "already exists in network shop",
+    "is not connected to network shop",
+    "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+    "has left its network namespace",
 ];
 
 /// Holds a command's answer against the model. `killed` says whether the client may have been killed. Gives whether the

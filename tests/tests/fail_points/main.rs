@@ -135,7 +135,7 @@ fn images() {
 
 #[test]
 fn networks() {
-    meet(&["network create", "network rm", "connect", "connect in vain", "disconnect"]);
+    meet(&["network create", "network rm", "flushed firewall", "connect", "connect in vain", "disconnect"]);
 }
 
 #[test]

@@ -205,6 +205,15 @@ END",
             bulkhead network create shop >/dev/null; bulkhead run --rm --network shop busybox true; bulkhead network rm shop >/dev/null",
     },
     Scenario {
+        name: "flushed firewall",
+        points: &["network: "],
+        before: "bulkhead run -d --name c1 busybox sleep 1000 >/dev/null; nft delete table bridge bulkhead; nft delete table inet bulkhead",
+        script: "bulkhead run --rm busybox true",
+        // What runs sends again as soon as anybody else starts.
+        again: "bulkhead run --rm busybox true; bulkhead exec c1 ping -c1 -W3 172.17.0.1 >/dev/null
+            bulkhead rm -f c1 >/dev/null",
+    },
+    Scenario {
         name: "publish",
         points: &["publish: port bound", "publish: written", "publish: admitted", "connect: newborn attached"],
         before: "bulkhead network inspect six >/dev/null 2>&1 || bulkhead network create --ipv6 six >/dev/null",
@@ -230,7 +239,7 @@ END",
     },
     Scenario {
         name: "connect",
-        points: &["connect: place taken", "connect: link there", "connect: joined", "connect: attached", "connect: routed"],
+        points: &["connect: place taken", "connect: link there", "connect: joined", "connect: attached", "connect: admitted", "connect: routed"],
         before: CONNECT_BEFORE,
         script: "bulkhead network connect alpha c1
             # A supervisor dies only if it was born to.

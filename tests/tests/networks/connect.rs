@@ -125,3 +125,20 @@ fn what_cannot_be_connected_is_refused() {
     assert_eq!(inside(&host, "other", "ip -o link | grep -c eth"), "1");
     host.finish();
 }
+
+#[test]
+fn what_a_container_makes_of_its_hosts_file_is_its_own() {
+    let host = Host::new("connect-hosts").with_busybox();
+    network(&host, "red", &[]);
+    for file in [r"printf '\377\n'", "head -c 2000000 /dev/zero"] {
+        host.run_detached(["--name", "web", "busybox", "sleep", "1000"]);
+        let write = format!("{file} > /etc/hosts; cp /etc/hosts /etc/resolv.conf; cp /etc/hosts /before");
+        host.bulkhead(["exec", "web", "sh", "-c", &write]).prints("");
+        host.bulkhead(["network", "connect", "red", "web"]).prints("");
+        host.bulkhead(["network", "disconnect", "bridge", "web"]).prints("");
+        let same = "cmp /etc/hosts /before && cmp /etc/resolv.conf /before";
+        host.bulkhead(["exec", "web", "sh", "-c", same]).prints("");
+        host.bulkhead(["rm", "-f", "web"]).run().succeeds();
+    }
+    host.finish();
+}

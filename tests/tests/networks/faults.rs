@@ -53,3 +53,32 @@ print(store.execute('SELECT count(*) FROM endpoints').fetchone())\"; cat /proc/n
     assert_eq!(host.sh(state).stdout(), before);
     host.finish();
 }
+
+#[test]
+fn a_network_is_not_removed_under_a_container_that_comes_to_it() {
+    let host = Host::new("faults-rm").with_busybox();
+    for command in ["bulkhead start c1", "bulkhead start c0; bulkhead network connect shop c0"] {
+        // Whoever comes first, a container that runs is on networks that are there.
+        let round = format!(
+            "bulkhead network create shop >/dev/null
+            bulkhead create --name c1 --network shop busybox sleep 1000 >/dev/null
+            bulkhead create --name c0 busybox sleep 1000 >/dev/null
+            ({command}) >/dev/null 2>&1 &
+            sleep 0.0$((RANDOM % 10)); sleep 0.0$((RANDOM % 5)); bulkhead network rm shop >/dev/null 2>&1 || true
+            wait
+            if ! bulkhead network inspect shop >/dev/null 2>&1; then
+                for pid in $(bulkhead inspect -f '{{{{.State.Pid}}}} {{{{.Name}}}}' c1 | sed -n 's, /c1,,p' | grep -v '^0$'); do
+                    echo \"c1 runs on a network that is not there\"
+                done
+                pid=$(bulkhead inspect -f '{{{{.State.Pid}}}}' c0)
+                if [ $pid != 0 ] && nsenter -t $pid -n test -e /sys/class/net/eth1; then echo 'c0 has a link to nowhere'; fi
+            fi
+            bulkhead rm -f c0 c1 >/dev/null; bulkhead network rm -f shop >/dev/null 2>&1
+            ls /run/bulkhead/networks 2>/dev/null | wc -l"
+        );
+        let script = format!("for n in $(seq 25); do {round}; done | sort | uniq -c");
+        let said = host.sh(&format!("bash -c '{}'", script.replace('\'', r"'\''"))).timeout(300).stdout();
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["25", "0"], "{command}: {said}");
+    }
+    host.finish();
+}

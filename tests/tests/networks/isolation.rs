@@ -249,3 +249,15 @@ fn others_rules_are_left_alone_and_the_user_s_chain_is_theirs() {
     outside.end();
     host.finish();
 }
+
+#[test]
+fn whoever_else_drops_everything_is_named() {
+    let host = Host::new("isolated-foreign").with_busybox();
+    host.sh("nft add table ip theirs; nft add chain ip theirs FORWARD '{ type filter hook forward priority 0; policy drop; }'")
+        .prints("");
+    let run = || host.bulkhead(["run", "--rm", "busybox", "true"]).run();
+    run().succeeds().says("the chain FORWARD of the firewall's table ip theirs drops");
+    // Once is enough.
+    run().succeeds().quietly();
+    host.finish();
+}

@@ -31,6 +31,20 @@ fn a_container_is_a_machine_of_the_host_s_network() {
     host.bulkhead(["rm", "-f", "one", "two"]).run().succeeds();
     network(&host, "gone", &["-d", "macvlan", "--subnet", "10.9.0.0/24", "-o", "parent=nolink"]);
     host.bulkhead(["run", "--rm", "--network", "gone", "busybox", "true"]).fails(125, "nolink");
+    // Nothing would keep it inside.
+    let inside = [
+        "network",
+        "create",
+        "-d",
+        "macvlan",
+        "--internal",
+        "--subnet",
+        "10.9.1.0/24",
+        "-o",
+        "parent=test-a",
+        "in",
+    ];
+    host.bulkhead(inside).fails(1, "a macvlan network cannot be internal");
     outside.end();
     host.finish();
 }

@@ -1,9 +1,9 @@
 //! `network reload` after somebody flushed the firewall, and what comes back by itself.
 
-use bulkhead_tests::Host;
+use bulkhead_tests::{Host, wait};
 
 use super::outside::{HERE, HERE6, Outside};
-use super::{address, ask_from, network, serve};
+use super::{address, ask, ask_from, network, serve};
 
 #[test]
 fn everything_comes_back() {
@@ -43,6 +43,36 @@ fn everything_comes_back() {
     host.sh("nft flush ruleset").prints("");
     host.bulkhead(["run", "--rm", "--network", "blue", "busybox", "true"]).prints("");
     assert!(ask_from(&host, "far", &format!("{}:80", address(&host, "old", "bridge"))).contains("time"));
+    outside.end();
+    host.finish();
+}
+
+#[test]
+fn a_bridge_that_somebody_removed_comes_back_with_its_containers() {
+    let host = Host::new("reload-bridge").with_busybox();
+    let outside = Outside::of(&host);
+    network(&host, "red", &["--ipv6", "-o", "com.docker.network.bridge.name=red0"]);
+    let apart =
+        ["-o", "com.docker.network.bridge.name=apart0", "-o", "com.docker.network.bridge.enable_icc=false"];
+    network(&host, "apart", &apart);
+    serve(&host, "web", &["--network", "red", "-p", "8080:80"]);
+    serve(&host, "beside", &["--network", "red"]);
+    serve(&host, "one", &["--network", "apart"]);
+    serve(&host, "two", &["--network", "apart"]);
+    let web = format!("{}:80", address(&host, "web", "red"));
+    host.sh("ip link del red0; ip link del apart0").prints("");
+    assert!(!ask_from(&host, "beside", &web).starts_with("web to "));
+    host.bulkhead(["network", "reload"]).run().succeeds();
+    // Neighbours that were asked for in vain meanwhile are asked for again after a while.
+    wait::until("they reach each other again", || ask_from(&host, "beside", &web).starts_with("web to "));
+    assert!(outside.ask(&format!("{HERE}:8080")).starts_with("web to "));
+    assert!(outside.ask(&format!("[{HERE6}]:8080")).starts_with("web to "));
+    for own in ["127.0.0.1", "[::1]"] {
+        assert!(ask(&host, &format!("{own}:8080")).starts_with("web to "), "{own}");
+    }
+    let two = format!("{}:80", address(&host, "two", "apart"));
+    assert!(ask(&host, &two).starts_with("two to "));
+    assert!(!ask_from(&host, "one", &two).starts_with("two to "), "they are kept apart as before");
     outside.end();
     host.finish();
 }

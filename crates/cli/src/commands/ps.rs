@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulkhead_engine::models::{ContainerSummary, ContainerSummaryStateEnum, PortSummary};
+use bulkhead_engine::models::{ContainerSummary, ContainerSummaryStateEnum};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -13,6 +13,7 @@ use crate::output::durations::human_duration;
 use crate::output::ellipsis::ellipsis;
 use crate::output::filters::Filters;
 use crate::output::format::{QUIET_WARNING, Row, Table, is_overridden, print_rows};
+use crate::output::ports::{is_port, is_port_pattern, shown_ports};
 use crate::output::times::created_at;
 
 /// List containers
@@ -68,13 +69,21 @@ const TABLE: Table<'static> = Table {
     type_name: "*formatter.ContainerContext",
 };
 
-const FILTERS: [&str; 9] =
-    ["ancestor", "exited", "health", "id", "label", "name", "network", "status", "volume"];
+const FILTERS: [&str; 11] = [
+    "ancestor", "exited", "expose", "health", "id", "label", "name", "network", "publish", "status", "volume",
+];
 
 impl Ps {
     pub(super) fn run(self, context: &Context) -> Done {
         let filters = Filters::parse(&self.filter).map_err(|error| Failure::new(error.to_string()))?;
         shown(filters.only(&FILTERS))?;
+        for (key, wanted) in
+            ["publish", "expose"].iter().flat_map(|key| filters.get(key).iter().map(move |text| (key, text)))
+        {
+            if !is_port_pattern(wanted) {
+                return Err(Failure::new(format!("invalid filter '{key}={wanted}': PORT[-PORT][/PROTOCOL]")));
+            }
+        }
         for status in filters.get("status") {
             if !["created", "restarting", "running", "removing", "paused", "exited", "dead"]
                 .contains(&status.as_str())
@@ -120,11 +129,17 @@ fn keep(container: &ContainerSummary, filters: &Filters) -> bool {
             [&mount.name, &mount.source, &mount.destination].into_iter().flatten().any(|part| part == wanted)
         })
     };
-    let networks: Vec<String> = container
-        .network_settings
-        .iter()
-        .flat_map(|settings| settings.networks.iter().flat_map(|networks| networks.keys().cloned()))
-        .collect();
+    let on = |wanted: &String| {
+        let networks =
+            container.network_settings.iter().flat_map(|settings| settings.networks.iter().flatten());
+        networks
+            .clone()
+            .any(|(name, endpoint)| name == wanted || endpoint.network_id.as_ref() == Some(wanted))
+    };
+    let ports = container.ports.as_deref().unwrap_or_default();
+    let published =
+        |wanted: &String| ports.iter().any(|port| port.public_port.is_some() && is_port(wanted, port));
+    let exposed = |wanted: &String| ports.iter().any(|port| is_port(wanted, port));
     let code = text(&container.status);
     let code = code.strip_prefix("Exited (").and_then(|rest| rest.split(')').next()).unwrap_or("").to_owned();
     filters.prefix("id", &text(&container.id))
@@ -138,7 +153,9 @@ fn keep(container: &ContainerSummary, filters: &Filters) -> bool {
         && (!filters.has("exited") || (!code.is_empty() && filters.exact("exited", &code)))
         && (!filters.has("ancestor") || filters.any("ancestor", with_tag))
         && (!filters.has("volume") || filters.any("volume", mounted))
-        && (!filters.has("network") || filters.any("network", |wanted| networks.contains(wanted)))
+        && (!filters.has("network") || filters.any("network", on))
+        && (!filters.has("publish") || filters.any("publish", published))
+        && (!filters.has("expose") || filters.any("expose", exposed))
 }
 
 /// How its health is, by what its state says.
@@ -149,61 +166,6 @@ fn health(status: &str) -> &'static str {
         Some(word) => word,
         None => "none",
     }
-}
-
-/// Docker's column: `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 53/udp`, where ports that follow each other on both sides
-/// are one entry.
-fn shown_ports(ports: &[PortSummary]) -> String {
-    /// Ports that follow each other: the host's, if they are published, and the container's first and last.
-    struct Stretch {
-        at: String,
-        kind: String,
-        public: Option<(u16, u16)>,
-        private: (u16, u16),
-    }
-    let mut sorted: Vec<&PortSummary> = ports.iter().collect();
-    let address = |port: &PortSummary| port.ip.clone().unwrap_or_default();
-    sorted.sort_by_key(|port| (port.typ, address(port), port.private_port, port.public_port));
-    let mut stretches: Vec<Stretch> = Vec::new();
-    for port in sorted {
-        let (at, kind) = (address(port), port.typ.map(|kind| kind.to_string()).unwrap_or_default());
-        let follows = |last: &&mut Stretch| {
-            let next = |number: u16| number.checked_add(1);
-            last.at == at
-                && last.kind == kind
-                && next(last.private.1) == Some(port.private_port)
-                && match (last.public, port.public_port) {
-                    (None, None) => true,
-                    (Some((_, last)), Some(port)) => next(last) == Some(port),
-                    _ => false,
-                }
-        };
-        match stretches.last_mut().filter(follows) {
-            Some(last) => {
-                last.private.1 = port.private_port;
-                last.public = last.public.zip(port.public_port).map(|((first, _), port)| (first, port));
-            }
-            None => stretches.push(Stretch {
-                at,
-                kind,
-                public: port.public_port.map(|port| (port, port)),
-                private: (port.private_port, port.private_port),
-            }),
-        }
-    }
-    let range = |(first, last): (u16, u16)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
-    };
-    let shown = |stretch: &Stretch| {
-        let private = format!("{}/{}", range(stretch.private), stretch.kind);
-        let at = if stretch.at.contains(':') { format!("[{}]", stretch.at) } else { stretch.at.clone() };
-        match stretch.public {
-            Some(public) => format!("{at}:{}->{private}", range(public)),
-            None => private,
-        }
-    };
-    stretches.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 fn row(container: &ContainerSummary, whole: bool) -> Row {

@@ -20,6 +20,7 @@ pub mod ellipsis;
 pub mod filters;
 pub mod format;
 pub mod inspect;
+pub(crate) mod ports;
 pub(crate) mod progress;
 pub mod table;
 pub mod times;

@@ -11,7 +11,6 @@ use bulkhead_isolation::{Plan, TerminalSize};
 use bulkhead_network::firewall;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::identity::Identity;
-use bulkhead_supervisor::networks::Publish;
 use bulkhead_supervisor::protocol::{Attach, Events, Reply, Request, Start};
 use bulkhead_supervisor::restart::{Policy, Restart};
 
@@ -19,12 +18,10 @@ use crate::commands::events::attributes;
 use crate::error::{Doing, Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::networks::memberships::Place;
-use crate::networks::ports;
 use crate::spec::binds::{self, Wanted};
 use crate::spec::namespaces::{Mode, Modes};
 use crate::spec::{self, Surroundings, health, restart, text, volume_options};
 use crate::store::containers::Container;
-use crate::store::networks::{self, DEFAULT};
 use crate::store::{id_ranges, volumes};
 use crate::users::Users;
 use crate::users::pool::Taken;
@@ -298,37 +295,6 @@ impl Engine {
         }
         hosts_files::write(self, container, places)?;
         Ok(self.roots.container(&container.id))
-    }
-
-    /// The container's places on networks whose bridges stand.
-    fn prepare_networks(
-        &self,
-        container: &Container,
-        host: &HostConfig,
-        warnings: &mut Vec<String>,
-    ) -> Result<Vec<Place>> {
-        if Modes::of(host)?.net != Mode::Own {
-            return Ok(Vec::new());
-        }
-        let places = self.places(&container.id)?;
-        let asked = host.network_mode.as_deref().filter(|mode| !matches!(*mode, "" | "default"));
-        let first = asked.unwrap_or(DEFAULT);
-        // It was removed, or the container was taken off it, which is as good as having been asked for without.
-        if places.is_empty() && networks::find(self.store.read(), first).is_err() {
-            return Err(Error::NotFound { kind: "network", name: first.to_owned() });
-        }
-        for (_, network) in &places {
-            warnings.extend(self.ensure_network(network)?);
-        }
-        Ok(places)
-    }
-
-    /// The ports that are to be published.
-    fn ports_of(&self, container: &Container, host: &HostConfig, places: &[Place]) -> Result<Vec<Publish>> {
-        match places.iter().find(|(_, network)| ports::can_lead_to(network)) {
-            Some((_, network)) => ports::wanted(&container.config, host, network.settings.host_binding),
-            None => Ok(Vec::new()),
-        }
     }
 
     /// How the container will be started again.

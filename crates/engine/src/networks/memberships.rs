@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use bulkhead_network::bridge::{self, Masquerade};
+use bulkhead_network::bridge;
 use bulkhead_network::endpoint::{self as link, MacvlanMode, Uplink, host_link_name};
-use bulkhead_network::firewall::foreign_drops;
+use bulkhead_network::firewall::{self, Found, foreign_drops};
 use bulkhead_network::link::Mac;
 use bulkhead_network::mac;
 use bulkhead_supervisor::networks::Membership;
@@ -40,22 +40,19 @@ impl Engine {
     /// What the kernel refused.
     pub(crate) fn ensure_network(&self, network: &Network) -> Result<Option<String>> {
         let Some(bridge) = network.bridge() else { return Ok(None) };
-        match bridge::ensure(&bridge)? {
-            Masquerade::Standing => Ok(None),
-            Masquerade::Unavailable(why) => {
-                Ok(Some(format!("the container cannot reach other hosts: {why}")))
-            }
-            // The first of this boot, or somebody flushed it: the isolation of all others must not wait for them.
-            Masquerade::Rebuilt => {
-                self.restore_firewall(Some(&bridge))?;
-                Ok(foreign_drops()?.first().map(|chain| {
-                    format!(
-                        "containers may not reach other hosts, nor these their ports: the chain {} of the firewall's table {} {} drops what it is not told to forward; accept there what comes from and goes to {}",
-                        chain.chain, chain.family, chain.table, bridge.name
-                    )
-                }))
-            }
+        bridge::stand(&bridge)?;
+        if firewall::ensure_unless_broken(&[&bridge])? == Found::Whole {
+            return Ok(None);
         }
+        bulkhead_sys::fail::point("network: firewall found broken");
+        // The first of this boot, or somebody flushed it: the isolation of all others must not wait for them.
+        self.restore_firewall(Some(&bridge))?;
+        Ok(foreign_drops()?.first().map(|chain| {
+            format!(
+                "containers may not reach other hosts, nor these their ports: the chain {} of the firewall's table {} {} drops what it is not told to forward; accept there what comes from and goes to {}",
+                chain.chain, chain.family, chain.table, bridge.name
+            )
+        }))
     }
 
     /// What the supervisor is told of a container's networks.

@@ -84,9 +84,9 @@ pub(super) const CHAINS: [Chain; 7] = [
         kind: "nat",
         hook: PRE_ROUTING,
         priority: -100,
-        rules: nat::PUBLISHED,
+        rules: nat::PREROUTING,
     },
-    Chain::output(INET, nat::PUBLISHED),
+    Chain::output(INET, nat::OUTPUT),
     Chain {
         family: INET,
         name: "postrouting",

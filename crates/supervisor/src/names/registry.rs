@@ -67,41 +67,34 @@ impl Registry {
     /// Those of making folders and links.
     pub fn publish(&self, network: &Membership) -> io::Result<Vec<String>> {
         let root = self.folder.join(component(&network.id)?);
-        let addresses: Vec<String> =
-            network.endpoint.addresses.iter().map(|address| address.addr().to_string()).collect();
+        let (names, addresses) = said(network);
         let own = network.names.first().map_or("", String::as_str);
         let text = format!("{} {own}", addresses.join(","));
-        let mut refused = Vec::new();
-        for name in &network.names {
-            match check(name) {
-                Ok(name) => self.put(&root.join("names").join(name), &text)?,
-                Err(why) => refused.push(why),
-            }
+        for name in &names {
+            self.put(&root.join("names").join(name), &text)?;
         }
         for address in &addresses {
             self.put(&root.join("addresses").join(address), &text)?;
         }
-        Ok(refused)
+        Ok(network.names.iter().filter_map(|name| check(name).err()).collect())
     }
 
     /// Takes back what was said of a network.
     pub fn withdraw(&self, network: &Membership) {
-        let Ok(id) = component(&network.id) else { return };
-        let root = self.folder.join(id);
-        for name in network.names.iter().filter_map(|name| check(name).ok()) {
-            self.take(&root.join("names").join(name));
-        }
-        for address in &network.endpoint.addresses {
-            self.take(&root.join("addresses").join(address.addr().to_string()));
-        }
+        self.retire(network, None);
     }
 
-    /// Takes back these names alone.
-    pub fn withdraw_names<'a>(&self, network: &str, names: impl IntoIterator<Item = &'a String>) {
-        let Ok(id) = component(network) else { return };
-        let root = self.folder.join(id).join("names");
-        for name in names.into_iter().filter_map(|name| check(name).ok()) {
-            self.take(&root.join(name));
+    /// Takes back what was said of a network, but for what is said now.
+    pub fn retire(&self, network: &Membership, now: Option<&Membership>) {
+        let Ok(id) = component(&network.id) else { return };
+        let root = self.folder.join(id);
+        let (names, addresses) = said(network);
+        let (kept_names, kept_addresses) = now.map(said).unwrap_or_default();
+        for name in names.iter().filter(|name| !kept_names.contains(name)) {
+            self.take(&root.join("names").join(name));
+        }
+        for address in addresses.iter().filter(|address| !kept_addresses.contains(address)) {
+            self.take(&root.join("addresses").join(address));
         }
     }
 
@@ -133,6 +126,12 @@ impl Registry {
         let _ = fs::remove_file(place.join(&self.owner));
         let _ = fs::remove_dir(place);
     }
+}
+
+/// The names, as they are kept, and addresses of a container on a network.
+fn said(network: &Membership) -> (Vec<String>, Vec<String>) {
+    let addresses = network.endpoint.addresses.iter().map(|address| address.addr().to_string());
+    (network.names.iter().filter_map(|name| check(name).ok()).collect(), addresses.collect())
 }
 
 /// The addresses that a name leads to on a network; `None`: nobody is called so.

@@ -73,6 +73,27 @@ fn containers_find_each_other_over_udp_and_tcp() {
 }
 
 #[test]
+fn who_joins_again_has_what_is_new_alone() {
+    let world = World::new(&[]);
+    let web = world.container("c1");
+    world.join(&web, &membership(&["10.0.0.2/24"], &["web", "old"]));
+    let mut second = membership(&["10.0.1.2/24"], &["web"]);
+    second.id = "n2".into();
+    world.join(&web, &second);
+    world.join(&web, &membership(&["10.0.0.7/24", "fd00::7/64"], &["web", "new"]));
+    let at = |name: &str| answers(&ask_udp(&web, &query(name, RecordType::A)));
+    // The network is the first still.
+    assert_eq!(
+        (at("web."), at("new."), at("old.")),
+        (vec!["10.0.0.7".into()], vec!["10.0.0.7".into()], vec![])
+    );
+    assert_eq!(answers(&ask_udp(&web, &query("2.0.0.10.in-addr.arpa.", RecordType::PTR))), [""; 0]);
+    world.join(&web, &membership(&["10.0.0.7/24"], &[]));
+    assert_eq!((at("web."), at("new.")), (vec!["10.0.1.2".into()], vec![]));
+    assert_eq!(look_up(world.folder(), "n1", "web").unwrap(), None);
+}
+
+#[test]
 fn a_rename_that_fails_changes_nothing() {
     let world = World::new(&[]);
     let web = world.container("c1");

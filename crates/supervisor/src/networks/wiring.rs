@@ -323,11 +323,7 @@ pub(super) fn identity_of(namespace: BorrowedFd<'_>) -> Result<(u64, u64)> {
 
 /// One message to the firewall.
 fn admit(presence: &Presence) -> Result<()> {
-    match firewall::admit(presence) {
-        // Without a firewall there is nobody to let through; the engine says what that means.
-        Err(bulkhead_network::Error::NoFirewall { .. }) if presence.ports.is_empty() => Ok(()),
-        admitted => admitted.map_err(failed),
-    }
+    firewall::admit(presence).map_err(failed)
 }
 
 fn failed(error: bulkhead_network::Error) -> Error {

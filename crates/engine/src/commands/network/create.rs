@@ -304,7 +304,7 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
                     .ok_or_else(|| bad("a number of bytes from 68 to 65535"))?;
             }
             (Driver::Bridge, "com.docker.network.bridge.name") => {
-                bulkhead_network::link::check_name(&value)?;
+                bulkhead_network::bridge::check_name(&value)?;
                 settings.link = value;
             }
             (Driver::Bridge, "com.docker.network.bridge.enable_icc") => settings.icc = truth()?,
@@ -333,6 +333,12 @@ fn read_options(settings: &mut Settings, driver: Driver, short_id: &str) -> Resu
                 return Err(Error::Invalid(format!("unknown option {key:?} of a {} network", driver.word())));
             }
         }
+    }
+    if driver == Driver::Macvlan && settings.internal {
+        return Err(Error::Invalid(
+            "a macvlan network cannot be internal: its containers are machines of the network outside, and nothing on this host is between; use the driver bridge"
+                .into(),
+        ));
     }
     if driver == Driver::Macvlan && settings.link.is_empty() {
         return Err(Error::Invalid(

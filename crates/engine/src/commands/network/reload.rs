@@ -1,9 +1,12 @@
 //! `network reload`: everything that the networks of running containers have on the host is made right again, after
 //! somebody flushed the firewall or removed a link.
 
+use std::net::SocketAddr;
+
 use bulkhead_network::bridge::{self, Bridge};
+use bulkhead_network::endpoint::{self, Uplink};
 use bulkhead_network::firewall::{self, Presence};
-use bulkhead_supervisor::networks::with_presences;
+use bulkhead_supervisor::networks::{read_published, with_presences};
 
 use crate::Engine;
 use crate::error::{Doing, Result};
@@ -28,11 +31,46 @@ impl Engine {
         self.repair()?;
         let (bridges, presences) = self.all_in_the_firewall()?;
         for bridge in &bridges {
-            let _ = bridge::ensure(bridge)?;
+            bridge::stand(bridge)?;
         }
         self.restore_firewall(None)?;
+        // Now that nobody on them sends what he may not.
+        self.plug_in()?;
         firewall::sweep()?;
         Ok(Reloaded { containers: presences.len(), bridges: bridges.len() })
+    }
+
+    /// Makes the links of running containers ports of their bridges again, and these ways from the host's loopback
+    /// addresses to published ports.
+    fn plug_in(&self) -> Result<()> {
+        let published = self.roots.published();
+        for container in containers::all(self.store.read())? {
+            if self.condition(&container)?.running().is_none() {
+                continue;
+            }
+            let ports = read_published(&published, &container.id)
+                .doing(|| format!("read which ports container {} has published", container.name))?
+                .map_or_else(Vec::new, |published| published.ports);
+            let places = self.places(&container.id)?;
+            for (endpoint, network) in &places {
+                let link = link_of(endpoint, network, &places)?;
+                let Uplink::Bridge { name, host_link, .. } = &link.uplink else { continue };
+                if !endpoint::plug(&link)? {
+                    continue;
+                }
+                let led_here = |to: Option<SocketAddr>| {
+                    to.is_some_and(|to| link.addresses.iter().any(|own| own.addr() == to.ip()))
+                };
+                let mut ours = ports.iter().filter(|port| led_here(port.to)).peekable();
+                if ours.peek().is_some() {
+                    endpoint::reflect(host_link)?;
+                }
+                if ours.any(|port| port.address.is_unspecified() || port.address.is_loopback()) {
+                    bridge::allow_loopback(name, &link.addresses)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Puts back into the firewall what running containers have in it, and `also` this bridge.

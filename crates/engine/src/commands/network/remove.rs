@@ -1,5 +1,7 @@
 //! `network rm` and `network prune`: a network's record goes, and what it has on the host.
 
+use std::io::ErrorKind;
+
 use bulkhead_network::bridge;
 use bulkhead_supervisor::names::registry::forget_network;
 
@@ -7,6 +9,7 @@ use super::create::of_network;
 use crate::Engine;
 use crate::commands::prune::Wanted;
 use crate::error::{Doing, Error, Result};
+use crate::store::containers::Container;
 use crate::store::networks::{self, Driver, Network};
 use crate::store::{containers, endpoints};
 
@@ -55,27 +58,36 @@ impl Engine {
 
     fn remove_unused_network(&mut self, network: &Network) -> Result<()> {
         let mut active = Vec::new();
-        for endpoint in endpoints::of_network(self.store.read(), &network.id)? {
+        // Whoever starts one of its containers has looked at its networks under that one's lock.
+        let mut locks = Vec::new();
+        let mut there = endpoints::of_network(self.store.read(), &network.id)?;
+        // All who take several locks take them in this order.
+        there.sort_by(|one, other| one.container.cmp(&other.container));
+        for endpoint in &there {
             let Ok(container) = containers::find(self.store.read(), &endpoint.container) else { continue };
-            if self.condition(&container)?.active().is_some() {
-                active.push(format!(
-                    "name:\"{}\" id:\"{}\"",
-                    container.name,
-                    crate::id::short(&container.id)
-                ));
+            match self.lock_unless_active(&container) {
+                Ok(Some(lock)) => locks.push(lock),
+                Ok(None) => active.push(container),
+                // It is being removed, and its folder is gone.
+                Err(Error::System { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         if !active.is_empty() {
-            return Err(Error::Conflict(format!(
-                "error while removing network: network {} id {} has active endpoints ({})",
-                network.name,
-                network.id,
-                active.join(", ")
-            )));
+            return Err(in_use(network, &active));
         }
         // The record first: what is left of it on the host then is found by `network reload` and `system reset`, and
         // nobody can start on it any more.
         let there = self.store.write(|transaction| {
+            // Those that have come since then may run.
+            let new = endpoints::of_network(transaction, &network.id)?
+                .into_iter()
+                .filter(|new| !there.iter().any(|known| known.container == new.container))
+                .map(|new| containers::find(transaction, &new.container))
+                .collect::<Result<Vec<_>>>()?;
+            if !new.is_empty() {
+                return Err(in_use(network, &new));
+            }
             let there = networks::delete(transaction, &network.id)?;
             if there && network.driver == Driver::Bridge {
                 left_on_host(transaction, network)?;
@@ -109,6 +121,20 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Docker's words.
+fn in_use(network: &Network, active: &[Container]) -> Error {
+    let active: Vec<String> = active
+        .iter()
+        .map(|container| format!("name:\"{}\" id:\"{}\"", container.name, crate::id::short(&container.id)))
+        .collect();
+    Error::Conflict(format!(
+        "error while removing network: network {} id {} has active endpoints ({})",
+        network.name,
+        network.id,
+        active.join(", ")
+    ))
 }
 
 /// What the settings begin with that remember what is on the host of a network without a record; its ID follows.

@@ -11,6 +11,7 @@ use super::super::expression::{
 };
 use super::super::sets;
 use super::{Rule, USER};
+use crate::endpoint::HOST_LINK_PREFIX;
 
 const ICMPV6: u8 = 58;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
@@ -91,6 +92,12 @@ pub(super) const INPUT: &[Rule] = &[
 /// Bridges whose networks publish ports take in packets for loopback addresses (route_localnet, a local route of
 /// ::1), so that answers to this host's own programs come back. Nobody may send such from a container.
 pub(super) const PREROUTING: &[Rule] = &[
+    // What a container sends is the bridge's, by which it comes in and is judged here. Frames to 01:80:c2:00:00:0e and
+    // the like (IEEE 802.1D) are given to the host as the port's own instead, and pass by the family `bridge`.
+    Rule("iifname \"bhp*\" drop", |rule| {
+        is(rule, IIFNAME, HOST_LINK_PREFIX.as_bytes());
+        drop(rule);
+    }),
     Rule("iifname @bridges ip daddr 127.0.0.0/8 drop", |rule| {
         is_in(rule, &[IIFNAME], sets::BRIDGES);
         is(rule, NFPROTO, &[IPV4]);

@@ -10,40 +10,56 @@
 
 use super::super::batch::{IPV4, IPV6};
 use super::super::expression::{
-    DPORT, IIFNAME, IP_DADDR, IP_SADDR, IP_SADDR_8, IP6_DADDR, IP6_SADDR, L4PROTO, NFPROTO, OIFNAME, dnat,
-    is, is_in, is_not, is_not_in, is_to_this_host, is_translated, masquerade,
+    DPORT, IIFNAME, IP_DADDR, IP_DADDR_8, IP_SADDR, IP_SADDR_8, IP6_DADDR, IP6_SADDR, L4PROTO, NFPROTO,
+    OIFNAME, accept, dnat, is, is_in, is_not, is_not_in, is_to_this_host, is_translated, masquerade,
 };
 use super::super::sets;
 use super::Rule;
 
 const LOOPBACK: &[u8] = &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
-/// A key that a map does not have ends its rule, and the next is tried.
-pub(super) const PUBLISHED: &[Rule] = &[
-    Rule("dnat ip to ip daddr . meta l4proto . th dport map @ports", |rule| {
+/// What this host's own programs send. A key that a map does not have ends its rule, and the next is tried.
+pub(super) const OUTPUT: &[Rule] = &[PORTS, PORTS_ANY, PORTS6, PORTS6_ANY];
+
+/// What comes from elsewhere. Nobody but this host's own programs speaks to its loopback addresses, and they pass
+/// `output`. A packet of another machine's to 127.0.0.1 would go on as one to the container, before the kernel could drop it
+/// as what it is. (One to ::1 it drops before any chain.)
+pub(super) const PREROUTING: &[Rule] = &[
+    Rule("ip daddr 127.0.0.0/8 accept", |rule| {
         is(rule, NFPROTO, &[IPV4]);
-        dnat(rule, IPV4, &[IP_DADDR, L4PROTO, DPORT], sets::PORTS);
+        is(rule, IP_DADDR_8, &[127]);
+        accept(rule);
     }),
+    PORTS,
+    PORTS_ANY,
+    PORTS6,
+    PORTS6_ANY,
+];
+
+const PORTS: Rule = Rule("dnat ip to ip daddr . meta l4proto . th dport map @ports", |rule| {
+    is(rule, NFPROTO, &[IPV4]);
+    dnat(rule, IPV4, &[IP_DADDR, L4PROTO, DPORT], sets::PORTS);
+});
+const PORTS_ANY: Rule =
     Rule("fib daddr type local dnat ip to meta l4proto . th dport map @ports_any", |rule| {
         is(rule, NFPROTO, &[IPV4]);
         is_to_this_host(rule);
         dnat(rule, IPV4, &[L4PROTO, DPORT], sets::PORTS_ANY);
-    }),
-    Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6", |rule| {
+    });
+const PORTS6: Rule = Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6", |rule| {
+    is(rule, NFPROTO, &[IPV6]);
+    dnat(rule, IPV6, &[IP6_DADDR, L4PROTO, DPORT], sets::PORTS6);
+});
+/// Whether ::1 can be translated depends on the machine: where it can, it is an element of `ports6`.
+const PORTS6_ANY: Rule = Rule(
+    "ip6 daddr != ::1 fib daddr type local dnat ip6 to meta l4proto . th dport map @ports6_any",
+    |rule| {
         is(rule, NFPROTO, &[IPV6]);
-        dnat(rule, IPV6, &[IP6_DADDR, L4PROTO, DPORT], sets::PORTS6);
-    }),
-    // Whether ::1 can be translated depends on the machine: where it can, it is an element of `ports6`.
-    Rule(
-        "ip6 daddr != ::1 fib daddr type local dnat ip6 to meta l4proto . th dport map @ports6_any",
-        |rule| {
-            is(rule, NFPROTO, &[IPV6]);
-            is_not(rule, IP6_DADDR, LOOPBACK);
-            is_to_this_host(rule);
-            dnat(rule, IPV6, &[L4PROTO, DPORT], sets::PORTS6_ANY);
-        },
-    ),
-];
+        is_not(rule, IP6_DADDR, LOOPBACK);
+        is_to_this_host(rule);
+        dnat(rule, IPV6, &[L4PROTO, DPORT], sets::PORTS6_ANY);
+    },
+);
 
 pub(super) const POSTROUTING: &[Rule] = &[
     Rule("iifname @masqueraded oifname != @bridges masquerade", |rule| {
