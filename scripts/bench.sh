@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tables: what a user namespace costs, and our times beside those of the engines that are installed, measured alternately
+# Tables: what a user namespace costs, and our networks and our times beside those of the engines that are installed, measured alternately
 # on one host.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,4 +10,5 @@ if [[ $(id -u) -ne 0 ]]; then
     export "$runner=sudo -E"
 fi
 cargo bench -p bulkhead-tests --bench user_namespaces
+cargo bench -p bulkhead-tests --bench networks -- "$@"
 exec cargo bench -p bulkhead-tests --bench compare -- "$@"

@@ -5,51 +5,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use bulkhead_tests::Host;
+use bulkhead_tests::engines::{Engine, wanted};
+use bulkhead_tests::images::Image;
 use bulkhead_tests::measure::{alternately, median, print_row};
-use bulkhead_tests::{Host, wait};
-
-/// An engine with Docker's command line, and how much memory of its own to count.
-struct Engine {
-    name: &'static str,
-    command: &'static str,
-    /// Its processes, by name, for the memory of an idle container.
-    processes: &'static [&'static str],
-}
-
-const ENGINES: [Engine; 3] = [
-    Engine { name: "bulkhead", command: "bulkhead", processes: &["bulkhead-supervisor", "bulkhead"] },
-    Engine {
-        name: "docker",
-        command: "docker",
-        processes: &["dockerd", "containerd", "containerd-shim-runc-v2", "containerd-shim"],
-    },
-    Engine { name: "podman", command: "podman", processes: &["conmon", "podman"] },
-];
-
-/// Brings the peer up on the host. Its stores are on tmpfs, as ours is.
-fn start(host: &Host, engine: &Engine) -> bool {
-    let script = match engine.name {
-        "bulkhead" => return true,
-        "docker" => {
-            "command -v dockerd docker >/dev/null; mkdir -p /run/peer /var/lib/docker; mount -t tmpfs none /var/lib/docker
-             setsid dockerd --exec-root /run/peer/exec -p /run/peer/pid -H unix:///var/run/docker.sock </dev/null >/tmp/dockerd.log 2>&1 &
-             for i in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.1; done; docker version"
-        }
-        _ => {
-            "command -v podman >/dev/null; mkdir -p /etc/containers /var/lib/containers; mount -t tmpfs none /var/lib/containers
-             printf '[containers]\\ndefault_ulimits=[\"nofile=20000:20000\",\"nproc=32768:32768\"]\\n[engine]\\nruntime=\"runc\"\\n' > /etc/containers/containers.conf
-             podman version"
-        }
-    };
-    let up = host.sh(script).run();
-    if up.code() != 0 {
-        println!(
-            "{}: not installed, or it does not come up here: `make bench-peers` installs it",
-            engine.name
-        );
-    }
-    up.code() == 0
-}
 
 /// Runs what `script` makes of each engine's command alternately, `rounds` times, and prints the medians.
 fn row(
@@ -66,15 +25,9 @@ fn row(
 
 fn main() {
     let host = Host::new("bench").with_busybox();
-    // Names of peers on the command line leave the others out.
-    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wanted = |engine: &&Engine| {
-        named.is_empty() || engine.name == "bulkhead" || named.iter().any(|name| name == engine.name)
-    };
-    let engines: Vec<&Engine> = ENGINES.iter().filter(wanted).filter(|engine| start(&host, engine)).collect();
-    let archive = bulkhead_tests::images::Image::Busybox.on_host();
+    let engines: Vec<&Engine> = wanted().into_iter().filter(|engine| engine.start(&host)).collect();
     for engine in engines.iter().skip(1) {
-        host.sh(&format!("{} load -q -i {archive}", engine.command)).run().succeeds();
+        engine.load(&host, Image::Busybox);
     }
     print!("{:<44}", "medians");
     for engine in &engines {
@@ -112,15 +65,9 @@ fn main() {
             let measured = host.sh("cat > /tmp/bench.sh; /run/host/test-host time 1 -- sh /tmp/bench.sh");
             measured.stdin(script).timeout(300).stdout().parse::<f64>().unwrap() / 1000.0
         };
-        let memory = || -> f64 {
-            host.sh(&format!("/run/host/test-host pss {}", engine.processes.join(" ")))
-                .stdout()
-                .parse()
-                .unwrap()
-        };
-        let before = memory();
+        let before = engine.memory(&host);
         making.push(timed(&made(engine.command)));
-        idle.push((memory() - before) / 50.0);
+        idle.push((engine.memory(&host) - before) / 50.0);
         let all = format!("{0} ps -q --filter label=bench", engine.command);
         assert_eq!(host.sh(&all).stdout().lines().count(), 50);
         removing.push(timed(&format!("{0} rm -f $({all})", engine.command)));
@@ -131,11 +78,8 @@ fn main() {
 
     files(&host, &engines);
     load(&host);
-    for engine in engines.iter().skip(1) {
-        if engine.name == "docker" {
-            host.sh("kill $(cat /run/peer/pid)").run();
-            wait::until("dockerd has ended", || host.sh("pgrep -x dockerd || true").stdout().is_empty());
-        }
+    for engine in engines {
+        engine.end(&host);
     }
     // What peers leave on the host goes with it.
     host.abandon();

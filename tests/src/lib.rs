@@ -22,6 +22,7 @@
 pub mod archive;
 pub mod cgroups;
 pub mod command;
+pub mod engines;
 pub mod host;
 pub mod images;
 pub mod leftovers;

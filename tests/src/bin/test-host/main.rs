@@ -10,11 +10,14 @@
 //! - `test-host tmpfile FOLDER NAME`, `test-host setxattr PATH NAME HEX`: attacks that no shell command makes, run
 //!   inside a container;
 //! - `test-host listen KIND ADDRESS [hold]`: a receiver of log lines, on the host;
+//! - `test-host serve PORT`, and its clients `flood ADDRESS SECONDS` (Gb/s), `ask ADDRESS SECONDS CONNECTIONS` (requests/s),
+//!   `connect ADDRESS ROUNDS` (median microseconds of a new connection and one answer), anywhere;
+//! - `test-host resolve NAME ROUNDS PERIOD`: median microseconds of a look-up, one in each PERIOD microseconds;
 //! - `test-host swap PATH PATH`: an attack, run inside a container: exchanges two names, again and again;
 //! - `test-host look`: lists what is left over, on the host where it is run;
 //! - `test-host images`: makes the test images that are missing, and prints where they are.
 //!
-//! It has one thread until `listen` needs another, which unshare(2) of a mount namespace and setns(2) ask for.
+//! It has one thread until `listen`, `serve` or `ask` needs another, which unshare(2) of a mount namespace and setns(2) ask for.
 
 // Whoever started it reads its last words on stderr.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -25,6 +28,8 @@ mod init;
 mod listen;
 mod measure;
 mod peek;
+mod resolve;
+mod traffic;
 mod up;
 
 use std::ffi::{OsStr, OsString};
@@ -56,6 +61,11 @@ fn main() -> ExitCode {
         ("borrow", [socket, name]) => attack::borrow(socket, name),
         ("listen", [kind, address]) => listen::listen(kind, address, false),
         ("listen", [kind, address, hold]) if *hold == "hold" => listen::listen(kind, address, true),
+        ("serve", [port]) => traffic::serve(port),
+        ("flood", [address, seconds]) => traffic::flood(address, seconds),
+        ("ask", [address, seconds, connections]) => traffic::ask(address, seconds, connections),
+        ("connect", [address, rounds]) => traffic::connect(address, rounds),
+        ("resolve", [name, rounds, period]) => resolve::resolve(name, rounds, period),
         ("down", [name]) => up::down(name),
         ("look", []) => {
             for line in bulkhead_tests::leftovers::look() {
