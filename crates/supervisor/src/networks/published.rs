@@ -1,7 +1,7 @@
 //! What a supervisor says about the ports that it has published, for everybody else to read.
 //!
 //! ```text
-//! STATE/published/ID              what the container ID has in the firewall, and its ports
+//! STATE/published/ID              two lines: whose word it is; what the container has in the firewall, and its ports
 //! STATE/published/ports/tcp-8080/ID   that it has this port, at whatever address
 //! ```
 //! The file is written before the firewall has what it says, and removed when the firewall has it no more: so what a
@@ -13,7 +13,7 @@
 //! that leads nowhere costs a look and no more.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -121,7 +121,11 @@ pub fn withdraw_dead(folder: &Path) -> io::Result<()> {
 
 fn sweep(folder: &Path, names: &[String]) -> io::Result<()> {
     let unfinished = |names: &[String]| names.iter().any(|name| name.ends_with(NEXT));
-    if !unfinished(names) && all(folder)?.iter().all(|published| published.supervisor.lives()) {
+    let mut dead = unfinished(names);
+    for id in names.iter().filter(|name| is_id(name)) {
+        dead = dead || whose(&folder.join(id))?.is_some_and(|supervisor| !supervisor.lives());
+    }
+    if !dead {
         return Ok(());
     }
     let Some(_lock) = Lock::if_there(folder)? else { return Ok(()) };
@@ -190,7 +194,10 @@ pub(crate) fn dismiss(presence: &Presence) -> io::Result<()> {
 /// Says it. The lock is the caller's.
 pub(crate) fn write(folder: &Path, published: &Published) -> io::Result<()> {
     let next = folder.join(format!("{}{NEXT}", published.id));
-    fs::write(&next, serde_json::to_vec(published)?)?;
+    let mut text = serde_json::to_vec(&published.supervisor)?;
+    text.push(b'\n');
+    serde_json::to_writer(&mut text, published)?;
+    fs::write(&next, text)?;
     fs::rename(next, folder.join(&published.id))?;
     // After the file, by which they are found and removed.
     for port in &published.ports {
@@ -217,12 +224,29 @@ pub(crate) fn remove(folder: &Path, published: &Published) -> io::Result<()> {
 /// What the file of that container says.
 pub(crate) fn read(file: &Path) -> io::Result<Option<Published>> {
     match fs::read(file) {
-        Ok(text) => serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|error| io::Error::other(format!("cannot understand {}: {error}", file.display()))),
+        Ok(text) => {
+            let whole = text.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default();
+            understood(file, serde_json::from_slice(whole))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whose word it is: its first line says that alone, since a container can have thousands of ports, and every command
+/// that repairs looks whether their supervisor lives.
+fn whose(file: &Path) -> io::Result<Option<ProcessId>> {
+    let mut line = Vec::new();
+    match File::open(file) {
+        Ok(file) => BufReader::with_capacity(256, file.take(4096)).read_until(b'\n', &mut line)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    understood(file, serde_json::from_slice(&line))
+}
+
+fn understood<T>(file: &Path, read: serde_json::Result<T>) -> io::Result<Option<T>> {
+    read.map(Some).map_err(|error| io::Error::other(format!("cannot understand {}: {error}", file.display())))
 }
 
 /// The lock on the folder, until it is dropped.
@@ -263,12 +287,15 @@ fn of_port(folder: &Path, protocol: Protocol, port: u16) -> PathBuf {
 }
 
 fn all(folder: &Path) -> io::Result<Vec<Published>> {
-    let ids = names(folder)?.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let mut found = Vec::new();
-    for id in ids {
+    for id in names(folder)?.into_iter().filter(|name| is_id(name)) {
         found.extend(read(&folder.join(id))?);
     }
     Ok(found)
+}
+
+fn is_id(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {
