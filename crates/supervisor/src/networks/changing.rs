@@ -6,6 +6,7 @@ use bulkhead_isolation::namespaces::net::NetNamespace;
 use bulkhead_isolation::{Error, Result, Step};
 use bulkhead_network::endpoint::Endpoint;
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 
 use super::wiring::identity_of;
 use super::{Membership, STEP};
@@ -15,7 +16,7 @@ impl Life {
     /// The running container is on one more network; or, if all that differs are its gateways on one that it is on
     /// already, everything else goes out by these from now on.
     pub(crate) fn connect(&mut self, membership: Membership) -> Result<()> {
-        let namespace = self.network_namespace()?;
+        let Some(namespace) = self.network_namespace()? else { return Ok(()) };
         let networks = &self.wiring.memberships;
         let Some(at) = networks.iter().position(|one| one.id == membership.id) else {
             self.wiring.join(namespace.as_fd(), membership.clone())?;
@@ -56,28 +57,35 @@ impl Life {
         let Some(at) = self.wiring.memberships.iter().position(|one| one.id == id) else {
             return Ok(());
         };
-        let namespace = self.network_namespace()?;
+        let Some(namespace) = self.network_namespace()? else { return Ok(()) };
         if let Some(names) = &mut self.names {
             names.left(id);
         }
         self.wiring.leave(namespace.as_fd(), at)
     }
 
-    /// The container's network namespace, for as long as something is done in it.
-    fn network_namespace(&self) -> Result<OwnedFd> {
+    /// The container's network namespace, for as long as something is done in it. `None`: the container has ended, or its
+    /// first program is about to be found dead; its next run begins with the networks that it is on then.
+    fn network_namespace(&self) -> Result<Option<OwnedFd>> {
+        if self.ended {
+            return Ok(None);
+        }
         if self.namespaces.net != NetNamespace::New {
             let why = "container sharing network namespace with another container or host cannot be connected to any \
                        other network";
             return Err(Error::new(STEP, why));
         }
         let path = format!("/proc/{}/ns/net", self.born.first.pid);
-        let namespace = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .step(STEP, || "open the container's network namespace")?;
+        let namespace = match open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            // A process that nobody has waited for yet has none.
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.step(STEP, || "open the container's network namespace")?,
+        };
         if identity_of(namespace.as_fd())? != self.wiring.namespace {
             let why = "cannot change the container's networks: its first program has left its network namespace for \
                        another one";
             return Err(Error::new(STEP, why));
         }
-        Ok(namespace)
+        Ok(Some(namespace))
     }
 }
