@@ -126,7 +126,8 @@ END",
         name: "end",
         points: &["end: "],
         before: "",
-        script: "bulkhead run --name c1 busybox sh -c 'echo said; exit 3'",
+        // What is still in the pipe when the supervisor dies is lost with it.
+        script: "bulkhead run --name c1 busybox sh -c 'echo said; sleep 0.2; exit 3'",
         again: "bulkhead logs c1 | grep -q said; bulkhead start c1 >/dev/null; bulkhead wait c1 | grep -q 3",
     },
     Scenario {
