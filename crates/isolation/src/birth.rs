@@ -26,7 +26,7 @@ use crate::namespaces::{self, JoinedAtClone, net::NetNamespace, pid::PidNamespac
 use crate::plan::Plan;
 use crate::trace::Trace;
 use crate::users::{self, User};
-use crate::{mounts, rlimits, rootfs};
+use crate::{mounts, priorities, rlimits, rootfs};
 
 pub use crate::messages::Streams;
 
@@ -57,9 +57,42 @@ pub struct Born {
 /// How long a birth may take, in seconds, filling large volumes included.
 const PATIENCE: i64 = 600;
 
+/// What is done on the way by whoever has a container born.
+pub trait Attendant {
+    /// Wires its new network namespace.
+    ///
+    /// # Errors
+    /// Those of the network; the birth ends with them.
+    fn wire(&mut self, network: BorrowedFd<'_>) -> Result<()>;
+
+    /// If the plan has hooks: its mounts are attached, and the host's tree is there still. `pid` is its first process.
+    /// Gives what the hooks in the child read.
+    ///
+    /// # Errors
+    /// The birth ends with them.
+    fn mounted(&mut self, pid: i32) -> Result<Vec<u8>> {
+        let _ = pid;
+        Ok(Vec::new())
+    }
+
+    /// All is done for it: when this returns, the program of process `pid` is let go, or held if the plan says so.
+    ///
+    /// # Errors
+    /// The birth ends with them.
+    fn ready(&mut self, pid: i32) -> Result<()> {
+        let _ = pid;
+        Ok(())
+    }
+}
+
+impl<W: FnMut(BorrowedFd<'_>) -> Result<()>> Attendant for W {
+    fn wire(&mut self, network: BorrowedFd<'_>) -> Result<()> {
+        self(network)
+    }
+}
+
 /// Carries out `plan`. `handles` are the descriptors that it refers to; `streams` are the program's standard
-/// streams (with a terminal they are ignored); `wire` is called with the new network namespace, before the
-/// program starts.
+/// streams (with a terminal they are ignored); `attendant` is called on the way, often a closure that wires the network.
 ///
 /// # Errors
 /// The first step that failed. Nothing is left behind: no process, group, mount or namespace.
@@ -67,7 +100,7 @@ pub fn bring(
     plan: &Plan,
     handles: &[OwnedFd],
     streams: Option<Streams>,
-    wire: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>,
+    attendant: &mut dyn Attendant,
     trace: &mut Trace,
 ) -> Result<Born> {
     // Looked at before the clone: the child, in its own user namespace, would see that one.
@@ -75,7 +108,7 @@ pub fn bring(
     namespaces::time::prepare(plan.namespaces.time)?;
     let cgroup = Created::create(&plan.cgroup)?;
     trace.lap("control group");
-    let born = bring_in(plan, handles, streams, wire, &cgroup, trace);
+    let born = bring_in(plan, handles, streams, attendant, &cgroup, trace);
     match born {
         Ok((first, Said { warnings, leaves_ids })) => Ok(Born { first, cgroup, warnings, leaves_ids }),
         Err(error) => {
@@ -95,7 +128,7 @@ fn bring_in(
     plan: &Plan,
     handles: &[OwnedFd],
     streams: Option<Streams>,
-    wire: &mut dyn FnMut(BorrowedFd<'_>) -> Result<()>,
+    attendant: &mut dyn Attendant,
     cgroup: &Created,
     trace: &mut Trace,
 ) -> Result<(Running, Said)> {
@@ -107,7 +140,7 @@ fn bring_in(
     trace.lap("ID mappings");
     let root = rootfs::prepare(&plan.rootfs, mapping)?;
     trace.lap("overlay");
-    let user = users::resolve(root.as_fd(), &plan.process.user, &plan.process.additional_groups)?;
+    let user = users::of(root.as_fd(), &plan.process)?;
     if let Some(streams) = &streams {
         own_streams(streams, plan.namespaces.user.outside(user.uid, user.gid)?)?;
     }
@@ -119,13 +152,19 @@ fn bring_in(
     drop((root, mounts));
     // The network is wired while the child attaches its mounts: it waits for both before it goes on.
     if plan.namespaces.net == NetNamespace::New {
-        wire(unborn.net_namespace()?.as_fd())?;
+        attendant.wire(unborn.net_namespace()?.as_fd())?;
     }
     trace.lap("network wired");
-    rlimits::apply(&plan.process.rlimits, Some(unborn.pid))?;
-    unborn.let_go()?;
     // Alone in its PID namespace, nobody can hold the child back.
     let patience = if plan.namespaces.pid == PidNamespace::New { PATIENCE } else { PATIENCE / 20 };
+    if plan.hooks.is_some() {
+        unborn.see_it_mounted(patience)?;
+        unborn.say(&attendant.mounted(unborn.pid)?, &[])?;
+    }
+    rlimits::apply(&plan.process.rlimits, Some(unborn.pid))?;
+    priorities::apply(&plan.process.extras, unborn.pid)?;
+    attendant.ready(unborn.pid)?;
+    unborn.let_go()?;
     Ok((unborn.see_it_run(patience, trace)?, said))
 }
 
@@ -177,7 +216,12 @@ impl Unborn {
     ) -> Result<Unborn> {
         let joined = JoinedAtClone::enter(&plan.namespaces, handles)?;
         let flags = plan.namespaces.clone_flags();
-        let life = |socket: BorrowedFd<'_>| child::be_born(plan, cgroup, streams, &socket, trace);
+        let held = plan.hold.map(|hold| {
+            let listener = handles.get(hold.0).map(AsFd::as_fd);
+            listener.ok_or_else(|| Error::new("clone", "the socket to wait at did not come with the plan"))
+        });
+        let held = held.transpose()?;
+        let life = |socket: BorrowedFd<'_>| child::be_born(plan, cgroup, streams, socket, held, trace);
         let unborn = match &plan.namespaces.user {
             UserNamespace::Host | UserNamespace::New(_) => Unborn::fork(flags, cgroup, life),
             UserNamespace::Join { namespace, .. } => {
@@ -337,6 +381,18 @@ impl Unborn {
         Ok(Running { pid: self.pid, pidfd, terminal })
     }
 
+    /// Waits until its mounts are attached.
+    fn see_it_mounted(&self, patience: i64) -> Result<()> {
+        self.await_word(patience)?;
+        let message = channel::receive(&self.socket).step("clone", || "hear from the child")?;
+        match message.map(|message| serde_json::from_slice(&message.body)) {
+            Some(Ok(Word::Mounted)) => Ok(()),
+            Some(Ok(Word::Failed(error))) => Err(error),
+            Some(_) => Err(Error::new("clone", "the child sent a message that cannot be read")),
+            None => Err(Error::new("clone", "the child is gone")),
+        }
+    }
+
     /// Waits until it says something, or ends.
     fn await_word(&self, patience: i64) -> Result<()> {
         let socket = rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN);
@@ -359,6 +415,7 @@ impl Unborn {
         {
             match serde_json::from_slice(&message.body) {
                 Ok(Word::Terminal) => terminal = message.fds.pop(),
+                Ok(Word::Mounted) => {}
                 Ok(Word::Laps(laps)) => {
                     trace.lap("child ready");
                     trace.adopt("child: ", laps);

@@ -29,15 +29,19 @@ pub(crate) fn execute(
 ) -> Result<Infallible> {
     take_streams(console, streams)?;
     // A kernel without keyrings has none to leak; a user's quota being used up is the only other reason.
-    match bulkhead_sys::keyring::join_new_session() {
-        Err(error) if !matches!(error.raw_os_error(), Some(libc_enosys) if libc_enosys == Errno::NOSYS.raw_os_error()) =>
-        {
-            return Err(error).step("keyring", || "start a session keyring of its own");
+    if !process.extras.keeps_keyring {
+        match bulkhead_sys::keyring::join_new_session() {
+            Err(error) if error.raw_os_error() != Some(Errno::NOSYS.raw_os_error()) => {
+                return Err(error).step("keyring", || "start a session keyring of its own");
+            }
+            _ => {}
         }
-        _ => {}
     }
-    rustix::process::umask(Mode::from_raw_mode(0o022));
+    rustix::process::umask(Mode::from_raw_mode(process.extras.umask.unwrap_or(0o022)));
     let entered = enter_cwd(&process.cwd);
+    if let Some(persona) = process.extras.personality {
+        bulkhead_sys::scheduling::set_personality(persona).step(STEP, || "set the execution domain")?;
+    }
 
     // Without no_new_privs only CAP_SYS_ADMIN may install a filter: before it is given up. With it, the filter
     // comes last, so that it need not allow what is done here.
@@ -60,10 +64,13 @@ pub(crate) fn execute(
         filter(process)?;
     }
     // Last, since a change of user clears it: whatever happens to the supervisor, the container ends with it.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .step(STEP, || "ask to end with the supervisor")?;
+    if !process.extras.outlives_its_maker {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .step(STEP, || "ask to end with the supervisor")?;
+    }
     bulkhead_sys::signals::reset();
-    bulkhead_sys::process::close_on_exec_from(3).step(STEP, || "mark descriptors close-on-exec")?;
+    bulkhead_sys::process::close_on_exec_from(3 + process.extras.descriptors)
+        .step(STEP, || "mark descriptors close-on-exec")?;
     Err(run(process, user))
 }
 

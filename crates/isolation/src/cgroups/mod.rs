@@ -88,6 +88,22 @@ impl Created {
         })
     }
 
+    /// Opens a group that exists, as another process made it.
+    ///
+    /// # Errors
+    /// A hierarchy that cannot be written.
+    pub fn open(path: &str) -> Result<Created> {
+        let cgroup = Cgroup { path: path.to_owned(), ..Cgroup::default() };
+        Ok(match Layout::detect()? {
+            Layout::V1(hierarchies) => {
+                Created { version: Version::V1(v1::create(&hierarchies, &cgroup)?.0), warnings: Vec::new() }
+            }
+            Layout::V2(mount) => {
+                Created { version: Version::V2(v2::create(&mount, &cgroup)?.0), warnings: Vec::new() }
+            }
+        })
+    }
+
     /// The folder that a clone is born in (v2).
     pub(crate) fn for_clone(&self) -> Option<BorrowedFd<'_>> {
         match &self.version {
@@ -319,7 +335,10 @@ pub fn remove_if_empty(path: &str) -> Result<()> {
 }
 
 /// The group's folder in each hierarchy.
-fn folders(path: &str) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// No control groups at all on this machine.
+pub fn folders(path: &str) -> Result<Vec<PathBuf>> {
     Ok(match Layout::detect()? {
         Layout::V1(hierarchies) => {
             hierarchies.iter().map(|hierarchy| below(&hierarchy.mount, path)).collect()

@@ -120,6 +120,12 @@ impl<'a> Binder<'a> {
             set_attributes(mount.as_fd(), &change)
                 .step(STEP, || format!("set the attributes of the bind of {path}"))?;
         }
+        let (set, clear) = attributes.recursive;
+        if set != 0 || clear != 0 {
+            let change = Change { set, clear, recursive: true, ..Change::default() };
+            set_attributes(mount.as_fd(), &change)
+                .step(STEP, || format!("set the attributes of all that is bound with {path}"))?;
+        }
         // Of one that is not mapped that was said already.
         if bind.warn && mapped && !attributes.readonly {
             self.warn_if_closed(path, mount.as_fd())?;
