@@ -98,6 +98,7 @@ fn live(
     match held {
         None => become_program(&state),
         Some(listener) => {
+            program::look_for(&plan.process)?;
             // Whoever gave birth goes on; what fails from now on is told to whoever lets the child go.
             rustix::net::shutdown(socket, rustix::net::Shutdown::Both)
                 .step("hold", || "let go of whoever gave birth")?;

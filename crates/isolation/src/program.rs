@@ -192,6 +192,21 @@ fn run(process: &Process, user: &User) -> Error {
     explain(name, denied)
 }
 
+/// Whether the program is there at all: of one that is held, whoever has it made should hear that it cannot run, not only
+/// whoever starts it. What its user may do shows when it is run.
+pub(crate) fn look_for(process: &Process) -> Result<()> {
+    let name = process.args.first().map(String::as_str).unwrap_or_default();
+    let found = |candidate: &str| rustix::fs::stat(candidate).is_ok();
+    let path = process.env.iter().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
+    // What is meant from the working directory may lie where only its user can go.
+    let is_there = match name.split_once('/') {
+        Some(("", _)) => found(name),
+        Some(_) => true,
+        None => path.split(':').any(|folder| !folder.starts_with('/') || found(&format!("{folder}/{name}"))),
+    };
+    if is_there { Ok(()) } else { Err(explain(name, None)) }
+}
+
 /// A script whose interpreter is missing fails as if it were missing itself.
 fn candidate_exists(candidate: &CString) -> bool {
     rustix::fs::stat(candidate.as_c_str()).is_ok()

@@ -266,6 +266,16 @@ pub fn thaw_all(path: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether the group is frozen, or about to be.
+pub fn is_frozen(path: &str) -> bool {
+    let read = |folder: &PathBuf, file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+    folders(path).is_ok_and(|folders| {
+        folders.iter().any(|folder| {
+            read(folder, "cgroup.freeze").trim() == "1" || read(folder, "freezer.state").starts_with("FR")
+        })
+    })
+}
+
 /// Ends every process in the group. What is born meanwhile is found by looking again, a bounded number of times.
 ///
 /// # Errors

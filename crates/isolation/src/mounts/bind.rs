@@ -35,6 +35,10 @@ pub struct Bind {
     pub seen: Option<Seen>,
     /// Whether the user is told when the file system cannot map IDs, or the program could write nothing there.
     pub warn: bool,
+    /// Whether the mapping must be had as it is asked for, with (`true`) or without what is mounted below; `None`: as far
+    /// as file systems can have it.
+    #[serde(default)]
+    pub exact: Option<bool>,
 }
 
 /// A file or folder of the host that was looked at.
@@ -61,7 +65,17 @@ impl Seen {
 impl Bind {
     /// Of this path, with all that is mounted below it or without, and nothing else.
     pub fn of(path: String, recursive: bool, ids: BindIds) -> Bind {
-        Bind { path, recursive, ids, fill: false, create: false, reown: false, seen: None, warn: false }
+        Bind {
+            path,
+            recursive,
+            ids,
+            fill: false,
+            create: false,
+            reown: false,
+            seen: None,
+            warn: false,
+            exact: None,
+        }
     }
 }
 
@@ -145,6 +159,11 @@ impl<'a> Binder<'a> {
         let user = self.user_namespace(mappings)?;
         let change = |recursive| Change { idmap: Some(user), recursive, ..Change::default() };
         let path = bind.path.as_str();
+        if let Some(recursive) = bind.exact {
+            return set_attributes(mount.as_fd(), &change(recursive))
+                .step(STEP, || format!("map the IDs of the bind of {path}"))
+                .map(|()| true);
+        }
         let whole = set_attributes(mount.as_fd(), &change(bind.recursive));
         if !cannot(&whole) {
             return whole.step(STEP, || format!("map the IDs of the bind of {path}")).map(|()| true);
