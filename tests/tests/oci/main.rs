@@ -1,0 +1,18 @@
+//! The OCI runtime (`bulkhead oci`), by its command line, over bundles that the tests make.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bundle;
+mod errors;
+mod exec;
+mod hooks;
+mod hostile;
+mod lifecycle;
+mod mounts;
+mod namespaces;
+mod process;
+mod resources;
+mod runc;
+mod terminal;
+
+use bundle::Bundle;
