@@ -88,12 +88,18 @@ fn live(
     if trace.on() {
         tell(socket, &Word::Laps(std::mem::replace(&mut trace, Trace::new(false)).into_laps()), &[]);
     }
+    let mut taken = (console.as_ref(), streams);
+    if held.is_some() {
+        // Whoever gave birth may wait for the end of its own streams.
+        program::take_streams(taken.0, taken.1)?;
+        taken = (None, None);
+    }
     let become_program = |state: &[u8]| {
         hooks::run(
             plan.hooks.as_ref().map(|hooks| hooks.before_program.as_slice()).unwrap_or_default(),
             state,
         )?;
-        program::execute(&plan.process, &delivery.user, console.as_ref(), streams)
+        program::execute(&plan.process, &delivery.user, taken.0, taken.1)
     };
     match held {
         None => become_program(&state),

@@ -115,7 +115,8 @@ fn own_null(stream: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     Ok(Some(own))
 }
 
-fn take_streams(console: Option<&OwnedFd>, streams: Option<&Streams>) -> Result<()> {
+/// Makes them this process's own: the terminal, or `streams`; with neither, what there is stays.
+pub(crate) fn take_streams(console: Option<&OwnedFd>, streams: Option<&Streams>) -> Result<()> {
     if let Some(console) = console {
         rustix::process::ioctl_tiocsctty(console).step("terminal", || "take the terminal")?;
     }

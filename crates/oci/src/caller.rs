@@ -32,7 +32,8 @@ pub(crate) fn pass_descriptors(process: &mut Process, count: u32) -> Result<()> 
 }
 
 /// Refuses descriptors that are not there: others of ours would be in their place.
-pub(crate) fn check_descriptors(count: u32) -> Result<()> {
+pub(crate) fn check_descriptors(count: Option<u32>) -> Result<()> {
+    let Some(count) = count else { return Ok(()) };
     let listen: u32 = std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     for number in 3..3u32.saturating_add(listen).saturating_add(count) {
         if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {

@@ -60,7 +60,6 @@ pub(crate) struct Launched {
 
 /// Makes it.
 pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> Result<Launched> {
-    caller::check_descriptors(flags.preserve_fds)?;
     check_id(&flags.id)?;
     if flags.no_pivot {
         return Err(Error::unsupported("--no-pivot"));

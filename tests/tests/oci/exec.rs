@@ -29,7 +29,7 @@ fn a_later_program_is_in_the_container_s_namespaces_as_the_flags_say() {
     // Capability 0 is CAP_CHOWN, which the bundle's process does not have.
     exec("", "grep CapEff /proc/self/status").prints("CapEff:\t0000000020000420");
     exec("--cap CAP_CHOWN", "grep CapEff /proc/self/status").prints("CapEff:\t0000000020000421");
-    exec("", "nosuch").fails(255, "exec: \"nosuch\": executable file not found in $PATH");
+    exec("", "nosuch").fails(255, "executable file not found in $PATH");
     exec("--process-label x", "true").fails(255, "selinuxLabel is not supported");
     exec("--cgroup x", "true").fails(255, "--cgroup is not supported");
     exec("", "").fails(255, "a program is needed");
@@ -45,7 +45,7 @@ fn a_process_file_says_all_and_a_detached_one_is_left_alone() {
         "args": ["sh", "-c", "id -u; pwd; exec sleep 2000"], "cwd": "/etc", "env": ["PATH=/bin"], "user": { "uid": 7, "gid": 8, "umask": 63 },
     });
     host.sh("cat > /run/process.json").stdin(process.to_string()).run().succeeds();
-    let flags = "--detach --pid-file /run/pid --process /run/process.json one < /dev/null > /run/output";
+    let flags = "--detach --pid-file /run/pid --process /run/process.json one < /dev/null > /run/output 2>&1";
     oci(&host, &format!("exec {flags}")).run().succeeds();
     wait::until("it has spoken", || host.sh("cat /run/output").stdout() == "7\n/etc");
     let status = host.sh("cat /proc/$(cat /run/pid)/status").stdout();

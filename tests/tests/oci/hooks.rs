@@ -16,7 +16,8 @@ fn noting(kind: &str) -> Value {
     json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["NOTE=n", "PATH=/bin:/usr/bin"] }])
 }
 
-const KINDS: [&str; 6] = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+const KINDS: [&str; 6] =
+    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
 fn with_hooks(config: &mut Value) {
     for kind in KINDS {
@@ -80,7 +81,8 @@ fn a_hook_that_fails_or_hangs_ends_the_creation_and_nothing_is_left() {
     }
     assert_eq!(host.sh("wc -l < /run/log").stdout(), "4", "poststop is run after each");
     let bundle = Bundle::new(&host, "hang", "true").with(|config| {
-        config["hooks"]["createContainer"] = json!([{ "path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1 }]);
+        config["hooks"]["createContainer"] =
+            json!([{ "path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1 }]);
     });
     bundle.run("").fails(1, "has not ended within 1 seconds");
     oci(&host, "list -q").prints("");

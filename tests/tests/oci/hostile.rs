@@ -13,13 +13,20 @@ fn the_kernel_s_file_systems_are_not_mounted_over_links() {
         let bundle = Bundle::new(&host, "b", "true");
         if place == "dev/mqueue" {
             // Below a /dev of the image's own there can be links.
-            bundle.with(|config| {
-                let mounts = config["mounts"].as_array_mut().unwrap();
-                mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
-                mounts.insert(0, json!({ "destination": "/dev", "source": "/run/b/rootfs/dev", "options": ["bind"] }));
-                mounts.push(json!({ "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue" }));
-                config["linux"]["maskedPaths"] = json!([]);
-            }).run("").run();
+            bundle
+                .with(|config| {
+                    let mounts = config["mounts"].as_array_mut().unwrap();
+                    mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+                    mounts.insert(
+                        0,
+                        json!({ "destination": "/dev", "source": "/run/b/rootfs/dev", "options": ["bind"] }),
+                    );
+                    mounts
+                        .push(json!({ "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue" }));
+                    config["linux"]["maskedPaths"] = json!([]);
+                })
+                .run("")
+                .run();
         }
         host.sh(&format!("cd /run/b/rootfs; rmdir {place} || rm -rf {place}; mkdir -p tmp/elsewhere; ln -s /tmp/elsewhere {place}"))
             .run()
@@ -35,15 +42,19 @@ fn the_kernel_s_file_systems_are_not_mounted_over_links() {
 #[test]
 fn a_mount_point_that_leads_out_of_the_root_leads_nowhere() {
     let host = Host::new("oci-targets");
-    host.sh("mkdir /run/outside /run/data; echo host > /run/outside/file; echo data > /run/data/file").run().succeeds();
+    host.sh("mkdir /run/outside /run/data; echo host > /run/outside/file; echo data > /run/data/file")
+        .run()
+        .succeeds();
     for link in ["/run/outside", "../../outside", "../../../../../../run/outside"] {
         let bundle = Bundle::new(&host, "b", "cat /link/file").with(|config| {
             let mount = json!({ "destination": "/link", "source": "/run/data", "options": ["bind"] });
             config["mounts"].as_array_mut().unwrap().push(mount);
         });
-        host.sh(&format!("ln -s {link} /run/b/rootfs/link; mkdir -p /run/b/rootfs/run/outside /run/b/rootfs/outside"))
-            .run()
-            .succeeds();
+        host.sh(&format!(
+            "ln -s {link} /run/b/rootfs/link; mkdir -p /run/b/rootfs/run/outside /run/b/rootfs/outside"
+        ))
+        .run()
+        .succeeds();
         bundle.run("").prints("data");
         host.sh("cat /run/outside/file").prints("host");
         host.sh("rm -rf /run/b").run().succeeds();
@@ -58,7 +69,8 @@ fn no_working_directory_leads_to_a_descriptor_of_ours() {
     host.sh("ln -s /proc/self/fd/7 /run/b/rootfs/link").run().succeeds();
     let ways = (3..24).flat_map(|fd| [format!("/proc/self/fd/{fd}"), format!("/proc/1/fd/{fd}/../..")]);
     let mut bundle = bundle;
-    for way in ways.chain(["/link".to_owned(), "/proc/self/root/..".to_owned(), "/proc/self/cwd".to_owned()]) {
+    for way in ways.chain(["/link".to_owned(), "/proc/self/root/..".to_owned(), "/proc/self/cwd".to_owned()])
+    {
         bundle.config["process"]["cwd"] = json!(way);
         bundle.write();
         let output = bundle.run("").run();
@@ -66,7 +78,8 @@ fn no_working_directory_leads_to_a_descriptor_of_ours() {
     }
     Bundle::new(&host, "c", "exec sleep 1000").start("one");
     for fd in 3..16 {
-        let output = oci(&host, &format!("exec --cwd /proc/self/fd/{fd} one sh -c 'cat ../../../etc/hostname'")).run();
+        let output =
+            oci(&host, &format!("exec --cwd /proc/self/fd/{fd} one sh -c 'cat ../../../etc/hostname'")).run();
         assert_ne!(output.code(), 0, "{fd}: {output}");
     }
     oci(&host, "delete -f one").run().succeeds();
@@ -95,13 +108,19 @@ fn the_runtime_s_executable_cannot_be_written_from_inside() {
         .run()
         .succeeds();
     // A program that is the runtime itself by way of /proc, and one that writes to whatever runs beside it.
-    let bundle = Bundle::new(&host, "b", "").with(|config| config["process"]["args"] = json!(["/proc/self/exe", "oci", "--version"]));
-    let run = |id: &str| host.sh(&format!("/run/own/bulkhead-runtime run --bundle /run/b {id} < /dev/null")).run();
+    let bundle = Bundle::new(&host, "b", "")
+        .with(|config| config["process"]["args"] = json!(["/proc/self/exe", "oci", "--version"]));
+    let run =
+        |id: &str| host.sh(&format!("/run/own/bulkhead-runtime run --bundle /run/b {id} < /dev/null")).run();
     let _ = run("one");
     let script = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do for exe in /proc/[0-9]*/exe; do \
                   case $(readlink $exe) in *bulkhead*) echo evil > $exe && echo WROTE;; esac; done; sleep 0.02; done; true";
     let bundle = bundle.with(|config| config["process"]["args"] = json!(["sh", "-c", script]));
-    host.sh("/run/own/bulkhead-runtime run --detach --bundle /run/b two < /dev/null > /run/said 2> /dev/null").run().succeeds();
+    host.sh(
+        "/run/own/bulkhead-runtime run --detach --bundle /run/b two < /dev/null > /run/said 2> /dev/null",
+    )
+    .run()
+    .succeeds();
     for _ in 0..10 {
         let _ = host.sh("/run/own/bulkhead-runtime exec two true < /dev/null").run();
     }

@@ -11,7 +11,11 @@ fn a_created_container_waits_with_nobody_beside_it_until_it_is_started() {
     let bundle = Bundle::new(&host, "b", "echo started > /tmp/ran; exec sleep 1000");
     bundle.create("one");
     let made = state(&host, "one");
-    assert_eq!((made["status"].as_str(), made["bundle"].as_str()), (Some("created"), Some("/run/b")), "{made}");
+    assert_eq!(
+        (made["status"].as_str(), made["bundle"].as_str()),
+        (Some("created"), Some("/run/b")),
+        "{made}"
+    );
     assert_eq!(made["rootfs"], "/run/b/rootfs");
     let pid = made["pid"].as_i64().unwrap();
     host.sh(&format!("cut -d' ' -f4 /proc/{pid}/stat")).prints("1");
@@ -71,7 +75,9 @@ fn a_signal_for_a_run_that_stays_is_the_program_s() {
     let host = Host::new("oci-signals");
     let script = "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done";
     let bundle = Bundle::new(&host, "b", script);
-    let mut running = host.sh(&format!("exec bulkhead oci run --bundle {} test & echo $! > /run/pid; wait $!", bundle.folder)).start();
+    let mut running = host
+        .sh(&format!("exec bulkhead oci run --bundle {} test & echo $! > /run/pid; wait $!", bundle.folder))
+        .start();
     running.expect("ready");
     host.sh("kill -TERM $(cat /run/pid)").run().succeeds();
     running.expect("got it");
@@ -84,13 +90,18 @@ fn a_killed_create_leaves_nothing_that_counts() {
     let host = Host::new("oci-killed");
     let bundle = Bundle::new(&host, "b", "true").with(|config| {
         let script = "echo $$ > /run/hook; exec sleep 1000";
-        config["hooks"] = serde_json::json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
+        config["hooks"] =
+            serde_json::json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
     });
-    let create = format!("bulkhead oci create --bundle {} one < /dev/null > /dev/null 2>&1 & echo $! > /run/pid", bundle.folder);
+    let create = format!(
+        "bulkhead oci create --bundle {} one < /dev/null > /dev/null 2>&1 & echo $! > /run/pid",
+        bundle.folder
+    );
     host.sh(&create).run().succeeds();
     wait::until("the hook runs", || host.sh("test -s /run/hook").run().code() == 0);
     assert_eq!(status(&host, "one"), "creating");
-    oci(&host, &format!("create --bundle {} one", bundle.folder)).fails(1, "container with given ID already exists");
+    oci(&host, &format!("create --bundle {} one", bundle.folder))
+        .fails(1, "container with given ID already exists");
     host.sh("kill -KILL $(cat /run/pid); kill -KILL $(cat /run/hook)").run().succeeds();
     wait::until("the dead one counts no more", || oci(&host, "state one").run().code() == 1);
     oci(&host, "state one").fails(1, "container does not exist");
@@ -142,12 +153,14 @@ fn kill_all_reaches_every_process_and_ps_shows_them() {
     let script = "trap '' USR1; for n in 1 2; do (trap 'echo $n >> /tmp/got' USR1; while :; do sleep 0.02; done) & done; wait; sleep 1000";
     let bundle = Bundle::new(&host, "b", script);
     bundle.start("one");
-    wait::until("both are there", || oci(&host, "ps --format json one | grep -c '[0-9]'").stdout().parse::<u32>().unwrap() >= 3);
+    wait::until("both are there", || {
+        oci(&host, "ps --format json one | grep -c '[0-9]'").stdout().parse::<u32>().unwrap() >= 3
+    });
     wait::until("both have heard of it", || {
         oci(&host, "kill --all one USR1").run().succeeds();
         host.sh("sort -u /run/b/rootfs/tmp/got | wc -l").run().stdout().trim() == "2"
     });
-    oci(&host, "kill one NOSUCH").fails(1, "unknown signal \"NOSUCH\"");
+    oci(&host, "kill one NOSUCH").fails(1, "unknown signal");
     oci(&host, "delete -f one").run().succeeds();
     host.finish();
 }

@@ -45,7 +45,8 @@ fn those_named_are_new_and_the_others_the_host_s() {
     let pid = state(&host, "one")["pid"].to_string();
     for (_, file) in KINDS {
         let is_new = !["user", "time"].contains(&file);
-        let both = host.sh(&format!("readlink /proc/self/ns/{file} /proc/{pid}/ns/{file} | uniq | wc -l")).stdout();
+        let both =
+            host.sh(&format!("readlink /proc/self/ns/{file} /proc/{pid}/ns/{file} | uniq | wc -l")).stdout();
         assert_eq!(both, if is_new { "2" } else { "1" }, "{file}");
     }
     oci(&host, "delete -f one").run().succeeds();
@@ -55,11 +56,13 @@ fn those_named_are_new_and_the_others_the_host_s() {
 #[test]
 fn another_container_s_are_joined_by_path() {
     let host = Host::new("oci-joined");
-    Bundle::new(&host, "a", "exec sleep 1000").with(|config| {
-        with_users(config);
-        add(config, json!({ "type": "time" }));
-        config["linux"]["timeOffsets"] = json!({ "boottime": { "secs": 1_000_000 } });
-    }).start("one");
+    Bundle::new(&host, "a", "exec sleep 1000")
+        .with(|config| {
+            with_users(config);
+            add(config, json!({ "type": "time" }));
+            config["linux"]["timeOffsets"] = json!({ "boottime": { "secs": 1_000_000 } });
+        })
+        .start("one");
     let pid = state(&host, "one")["pid"].to_string();
     let script = "for kind in pid net ipc uts cgroup user time; do readlink /proc/self/ns/$kind; done; \
                   cut -d. -f1 /proc/uptime; cat /proc/self/uid_map";
@@ -77,7 +80,8 @@ fn another_container_s_are_joined_by_path() {
     }
     assert!(lines[7].parse::<u64>().unwrap() > 1_000_000, "{said}");
     assert_eq!(lines[8].split_whitespace().collect::<Vec<_>>(), ["0", "300000", "65536"]);
-    let bundle = bundle.with(|config| add(config, json!({ "type": "ipc", "path": format!("/proc/{pid}/ns/net") })));
+    let bundle =
+        bundle.with(|config| add(config, json!({ "type": "ipc", "path": format!("/proc/{pid}/ns/net") })));
     bundle.run("").fails(1, "join the ipc namespace");
     oci(&host, "delete -f one").run().succeeds();
     host.finish();
@@ -91,7 +95,11 @@ fn a_user_namespace_has_the_mapping_and_the_devices_of_its_root() {
     let bundle = Bundle::new(&host, "b", script).with(with_users);
     host.sh("chown -R 300000:300000 /run/b/rootfs; mkdir /run/b/rootfs/mnt").run().succeeds();
     let said = bundle.run("").stdout();
-    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["0", "300000", "65536", "0", "0", "1"], "{said}");
+    assert_eq!(
+        said.split_whitespace().collect::<Vec<_>>(),
+        ["0", "300000", "65536", "0", "0", "1"],
+        "{said}"
+    );
     host.sh("stat -c %u /run/b/rootfs/etc/x").prints("300000");
     bundle.with(|config| config["linux"]["uidMappings"] = json!([])).run("").fails(1, "needs both");
     host.finish();
@@ -104,7 +112,9 @@ fn without_a_pid_namespace_of_its_own_all_that_it_started_ends_with_it() {
         config["linux"]["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "pid");
     });
     bundle.start("one");
-    bulkhead_tests::wait::until("it has a child", || host.sh("test -s /run/b/rootfs/tmp/pid").run().code() == 0);
+    bulkhead_tests::wait::until("it has a child", || {
+        host.sh("test -s /run/b/rootfs/tmp/pid").run().code() == 0
+    });
     oci(&host, "kill one KILL").run().succeeds();
     crate::bundle::await_status(&host, "one", "stopped");
     oci(&host, "delete one").run().succeeds();

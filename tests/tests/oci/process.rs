@@ -56,7 +56,7 @@ fn capabilities_are_those_named_and_no_others() {
 #[test]
 fn limits_priorities_and_execution_domain_hold() {
     let host = Host::new("oci-limits");
-    let script = "ulimit -n; ulimit -c; cat /proc/self/oom_score_adj; uname -m; nice; ionice -p $$";
+    let script = "ulimit -n; ulimit -c; cat /proc/self/oom_score_adj; uname -m; cut -d' ' -f19 /proc/self/stat; ionice -p $$";
     let bundle = Bundle::new(&host, "b", script).with(|config| {
         let process = &mut config["process"];
         process["rlimits"] = json!([
@@ -75,17 +75,19 @@ fn limits_priorities_and_execution_domain_hold() {
 #[test]
 fn the_filter_refuses_what_it_names() {
     let host = Host::new("oci-seccomp");
-    let bundle = Bundle::new(&host, "b", "mkdir /tmp/a; echo $?; uname > /dev/null; echo $?").with(|config| {
-        config["linux"]["seccomp"] = json!({
-            "defaultAction": "SCMP_ACT_ALLOW",
-            "syscalls": [{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28 }],
+    let bundle =
+        Bundle::new(&host, "b", "mkdir /tmp/a; echo $?; uname > /dev/null; echo $?").with(|config| {
+            config["linux"]["seccomp"] = json!({
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28 }],
+            });
         });
-    });
     let output = bundle.run("").run();
     assert_eq!(output.succeeds().stdout(), "1\n0\n");
     output.says("No space left");
     let bundle = bundle.with(|config| {
-        config["linux"]["seccomp"]["syscalls"][0]["action"] = json!("SCMP_ACT_NOTIFY");
+        config["linux"]["seccomp"]["syscalls"][0] =
+            json!({ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" });
         config["linux"]["seccomp"]["listenerPath"] = json!("/run/listener");
     });
     bundle.run("").fails(1, "SCMP_ACT_NOTIFY is not supported");

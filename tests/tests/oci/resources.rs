@@ -35,7 +35,9 @@ fn limits_hold_where_the_configuration_says_and_can_be_changed() {
     assert_eq!(read(&host, &pid, "pids", "pids.max", "pids.max"), "30");
     oci(&host, "update --resources - one").stdin(r#"{"pids":{"limit":40}}"#).run().succeeds();
     assert_eq!(read(&host, &pid, "pids", "pids.max", "pids.max"), "40");
-    oci(&host, "update --resources - one").stdin(r#"{"pids":{"limit":"x"}}"#).fails(1, "pids.limit: invalid type");
+    oci(&host, "update --resources - one")
+        .stdin(r#"{"pids":{"limit":"x"}}"#)
+        .fails(1, "pids.limit: invalid type");
     oci(&host, "update --memory 1x one").fails(1, "invalid size: '1x'");
     let event: Value = serde_json::from_str(&oci(&host, "events --stats one").stdout()).unwrap();
     assert_eq!((event["type"].as_str(), event["id"].as_str()), (Some("stats"), Some("one")));

@@ -51,7 +51,11 @@ fn session(host: &Host, runtime: &str) -> (Vec<(String, i32, String)>, Vec<Value
             let output = host.sh(&format!("{runtime} --log /run/log --log-format json {words}")).run();
             let reason = host.sh("tail -n 1 /run/log 2> /dev/null || true; rm -f /run/log").stdout();
             let reason: Value = serde_json::from_str(&reason).unwrap_or_default();
-            let reason = if output.code() == 0 { String::new() } else { reason["msg"].as_str().unwrap_or("").to_owned() };
+            let reason = if output.code() == 0 {
+                String::new()
+            } else {
+                reason["msg"].as_str().unwrap_or("").to_owned()
+            };
             said.push((words.to_owned(), output.code(), reason));
         }
     }
@@ -69,8 +73,22 @@ fn codes_states_and_the_words_that_callers_look_for_are_the_same() {
     let (ours, our_states) = session(&host, "bulkhead oci");
     for ((words, code, reason), (_, our_code, our_reason)) in theirs.iter().zip(&ours) {
         assert_eq!(code, our_code, "{words}: runc says {reason:?}, we say {our_reason:?}");
-        for known in ["does not exist", "already exists", "not running", "not paused", "executable file not found", "invalid container ID", "cannot start", "cannot delete", "cannot exec"] {
-            assert_eq!(reason.contains(known), our_reason.contains(known), "{words}: {reason:?}, {our_reason:?}");
+        for known in [
+            "does not exist",
+            "already exists",
+            "not running",
+            "not paused",
+            "executable file not found",
+            "invalid container ID",
+            "cannot start",
+            "cannot delete",
+            "cannot exec",
+        ] {
+            assert_eq!(
+                reason.contains(known),
+                our_reason.contains(known),
+                "{words}: {reason:?}, {our_reason:?}"
+            );
         }
     }
     for (theirs, ours) in their_states.iter().zip(&our_states) {

@@ -39,6 +39,9 @@ pub struct Bind {
     /// as file systems can have it.
     #[serde(default)]
     pub exact: Option<bool>,
+    /// Whether attributes are the mount's own alone, and not of what comes along below it.
+    #[serde(default)]
+    pub shallow: bool,
 }
 
 /// A file or folder of the host that was looked at.
@@ -75,6 +78,7 @@ impl Bind {
             seen: None,
             warn: false,
             exact: None,
+            shallow: false,
         }
     }
 }
@@ -129,7 +133,7 @@ impl<'a> Binder<'a> {
         self.leaves_ids |= bind.warn && !mapped && !attributes.readonly;
         // A volume that may have to be filled becomes read-only when that is done.
         let attributes = if bind.fill { Attributes { readonly: false, ..attributes } } else { attributes };
-        let change = Change { recursive: bind.recursive, ..attributes.change() };
+        let change = Change { recursive: bind.recursive && !bind.shallow, ..attributes.change() };
         if change.set != 0 || change.clear != 0 {
             set_attributes(mount.as_fd(), &change)
                 .step(STEP, || format!("set the attributes of the bind of {path}"))?;

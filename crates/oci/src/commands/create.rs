@@ -13,6 +13,10 @@ pub(super) struct Create {
 }
 
 impl Create {
+    pub(super) fn descriptors(&self) -> u32 {
+        self.flags.preserve_fds
+    }
+
     pub(super) fn run(&self, context: &mut Context) -> Result<u8> {
         launch(context, &self.flags, Beginning::Held).map(|_| 0)
     }

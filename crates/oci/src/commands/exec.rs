@@ -75,8 +75,11 @@ pub(super) struct Exec {
 }
 
 impl Exec {
+    pub(super) fn descriptors(&self) -> u32 {
+        self.preserve_fds
+    }
+
     pub(super) fn run(&self, context: &mut Context) -> Result<u8> {
-        caller::check_descriptors(self.preserve_fds)?;
         if self.args.is_empty() && self.process.is_none() {
             return Err(Error::invalid("exec: a program is needed, or --process"));
         }

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::caller;
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::state::Store;
@@ -114,6 +115,8 @@ pub(crate) fn run(args: &[OsString]) -> u8 {
             return if error.use_stderr() { FAILED } else { 0 };
         }
     };
+    // Before anything of ours is opened, which would be in the place of what is not there.
+    let descriptors = caller::check_descriptors(cli.command.descriptors());
     let mut log = match Log::open(cli.log.as_deref(), &cli.log_format, cli.debug) {
         Ok(log) => log,
         Err(error) => {
@@ -129,7 +132,7 @@ pub(crate) fn run(args: &[OsString]) -> u8 {
     log.debug(&format!("state is in {}", root.display()));
     let mut context = Context { store: Store::new(root), log, systemd_cgroup: cli.systemd_cgroup };
     let failed = if matches!(cli.command, Command::Exec(_)) { EXEC_FAILED } else { FAILED };
-    match cli.command.run(&mut context) {
+    match descriptors.and_then(|()| cli.command.run(&mut context)) {
         Ok(code) => code,
         Err(error) => {
             context.log.error(&error.to_string());
@@ -139,6 +142,16 @@ pub(crate) fn run(args: &[OsString]) -> u8 {
 }
 
 impl Command {
+    /// How many descriptors of the caller's a program gets.
+    fn descriptors(&self) -> Option<u32> {
+        match self {
+            Command::Create(command) => Some(command.descriptors()),
+            Command::Run(command) => Some(command.descriptors()),
+            Command::Exec(command) => Some(command.descriptors()),
+            _ => None,
+        }
+    }
+
     fn run(&self, context: &mut Context) -> Result<u8> {
         match self {
             Command::Checkpoint(_) => Err(Error::unsupported("checkpoint")),

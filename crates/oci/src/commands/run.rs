@@ -24,6 +24,10 @@ pub(super) struct Run {
 }
 
 impl Run {
+    pub(super) fn descriptors(&self) -> u32 {
+        self.flags.preserve_fds
+    }
+
     pub(super) fn run(&self, context: &mut Context) -> Result<u8> {
         // With a console socket somebody else has the terminal, and this process may stay or not.
         if self.detach {

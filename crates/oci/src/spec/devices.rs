@@ -40,7 +40,9 @@ pub(super) fn nodes(devices: Option<&Vec<Device>>) -> Result<Vec<Node>> {
                 return Err(Error::unsupported(format!("linux.devices[{index}] of type p (a named pipe)")));
             }
             other => {
-                return Err(Error::invalid(format!("{FILE}: linux.devices[{index}].type: {other:?} is none")));
+                return Err(Error::invalid(format!(
+                    "{FILE}: linux.devices[{index}].type: {other:?} is none"
+                )));
             }
         };
         if !device.path.starts_with("/dev/") {

@@ -139,6 +139,7 @@ impl Mount {
         }
         let mut bind =
             Bind::of(text(&bundle.join(source))?, options.bind.unwrap_or(false), BindIds::Unmapped);
+        bind.shallow = true;
         if self.is_mapped() || options.idmap.is_some() {
             let mapped = |own: Option<&Vec<Mapping>>, container: Vec<IdMap>| -> Result<Vec<Line>> {
                 let all = if self.is_mapped() { lines(own) } else { container };
