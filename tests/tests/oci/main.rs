@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bundle;
+mod docker;
 mod errors;
 mod exec;
 mod hooks;
