@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bundle;
+mod containerd;
 mod docker;
 mod errors;
 mod exec;
@@ -11,6 +12,7 @@ mod hostile;
 mod lifecycle;
 mod mounts;
 mod namespaces;
+mod podman;
 mod process;
 mod resources;
 mod runc;
