@@ -8,7 +8,8 @@ use bulkhead_isolation::{Error, Result, Step};
 
 use crate::loopback;
 use crate::process::ProcessId;
-use crate::state::{Container, Status};
+use crate::state::Status;
+use crate::store::Container;
 
 /// For one birth.
 pub(crate) struct Recorder<'a> {

@@ -13,7 +13,8 @@ use crate::commands::Context;
 use crate::error::{Doing, Error, Result, text};
 use crate::log::now_exactly;
 use crate::spec::{Checked, Spec};
-use crate::state::{Container, START, State, Status, check_id};
+use crate::state::{State, Status, check_id};
+use crate::store::{Container, START};
 use crate::{caller, console};
 
 /// Flags of `create` and `run`.

@@ -11,7 +11,7 @@
 //! the specification wants a warning, and links a regular expression engine into an executable whose start is counted in
 //! microseconds; the system call filter's types are the isolation core's already.
 //!
-//! **State.** [`state`]: a folder per container under `--root` with `state.json` (runc's field names), `lock`, and, while a
+//! **State.** [`state`], [`store`]: a folder per container under `--root` with `state.json` (runc's field names), `lock`, and, while a
 //! container waits to be started, the socket `start`. A process is named by number, start time and boot. The file is
 //! written before there is anything to lose: a `create` that is killed leaves a record whose lock is free and whose
 //! process is none, which counts as no container, and which the next command that meets it removes with its group.
@@ -48,6 +48,7 @@ mod process;
 mod relay;
 pub mod spec;
 pub mod state;
+pub mod store;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -143,6 +143,11 @@ fn a_frozen_container_does_nothing_until_it_is_resumed() {
     oci(&host, "resume one").run().succeeds();
     wait::until("it beats again", || beats() != frozen);
     oci(&host, "pause one").run().succeeds();
+    oci(&host, "kill one KILL").run().succeeds();
+    await_status(&host, "one", "stopped");
+    oci(&host, "delete one").run().succeeds();
+    bundle.start("one");
+    oci(&host, "pause one").run().succeeds();
     oci(&host, "delete --force one").run().succeeds();
     host.finish();
 }

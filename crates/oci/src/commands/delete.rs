@@ -10,7 +10,8 @@ use rustix::time::Timespec;
 
 use super::Context;
 use crate::error::{Doing, Error, Result};
-use crate::state::{Container, Status, check_id};
+use crate::state::{Status, check_id};
+use crate::store::Container;
 
 #[derive(Debug, Args)]
 pub(super) struct Delete {

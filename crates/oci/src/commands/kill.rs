@@ -10,6 +10,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::Context;
 use crate::error::{Doing, Error, Result};
 
+const KILL: i32 = 9;
+
 #[derive(Debug, Args)]
 pub(super) struct Kill {
     /// Send it to every process of the container
@@ -28,6 +30,10 @@ impl Kill {
             .ok_or_else(|| Error::invalid(format!("unknown signal \"{}\"", self.signal)))?;
         let container = context.store.find(&self.id)?;
         let group = &container.state.cgroup;
+        if signal == KILL {
+            // On version 1 a frozen process does not even die.
+            cgroups::thaw_all(group)?;
+        }
         if self.all {
             for pid in cgroups::processes(group)? {
                 let Some(process) = Pid::from_raw(pid) else { continue };

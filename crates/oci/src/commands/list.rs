@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Context, print, print_json};
 use crate::error::Result;
-use crate::state::Container;
+use crate::store::Container;
 
 #[derive(Debug, Args)]
 pub(super) struct List {

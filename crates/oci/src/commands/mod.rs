@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 use crate::caller;
 use crate::error::{Error, Result};
 use crate::log::Log;
-use crate::state::Store;
+use crate::store::Store;
 
 /// An OCI runtime with runc's command line
 #[derive(Debug, Parser)]

@@ -6,7 +6,8 @@ use bulkhead_isolation::{hold, hooks};
 
 use super::Context;
 use crate::error::{Error, Result};
-use crate::state::{START, Status};
+use crate::state::Status;
+use crate::store::START;
 
 #[derive(Debug, Args)]
 pub(super) struct Start {
