@@ -46,6 +46,10 @@ fn capabilities_are_those_named_and_no_others() {
                CapBnd:\t0000000000000020 CapAmb:\t0000000000000020 NoNewPrivs:\t1 ";
     assert_eq!(output.succeeds().stdout(), all);
     output.says("CAP_FROM_TOMORROW");
+    let bundle = bundle.with(|config| config["process"]["capabilities"]["inheritable"] = json!([]));
+    let output = bundle.run("").run();
+    assert!(output.succeeds().stdout().contains("CapAmb:\t0000000000000000"), "{output}");
+    output.says("CAP_KILL (ambient)");
     let bundle = bundle.with(|config| {
         config["process"].as_object_mut().unwrap().remove("capabilities");
     });

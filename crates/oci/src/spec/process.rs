@@ -168,7 +168,7 @@ impl Process {
         let user = self.user.clone().unwrap_or_default();
         let (capabilities, unknown) = self.capabilities.clone().unwrap_or_default().sets();
         if !unknown.is_empty() {
-            warnings.push(format!("ignoring unknown or unavailable capabilities: {unknown:?}"));
+            warnings.push(format!("ignoring capabilities that are unknown or cannot be had: {unknown:?}"));
         }
         let size = self.console_size.unwrap_or_default();
         Ok(Planned {
@@ -249,13 +249,17 @@ impl Capabilities {
             }
             all
         };
-        let sets = Sets {
+        let mut sets = Sets {
             bounding: set(&self.bounding),
             effective: set(&self.effective),
             permitted: set(&self.permitted),
             inheritable: set(&self.inheritable),
             ambient: set(&self.ambient),
         };
+        // The kernel gives only what is both of these; configurations that say otherwise are common.
+        let possible = sets.ambient.and(sets.permitted).and(sets.inheritable);
+        unknown.extend(sets.ambient.without(possible).names().iter().map(|name| format!("{name} (ambient)")));
+        sets.ambient = possible;
         (sets, unknown)
     }
 }
