@@ -9,7 +9,8 @@ use std::process::Command;
 use crate::cgroups::{Hierarchy, V2_LEAF};
 
 /// Cgroups that belong to the engine, not to a container, and may stay: empty they cost nothing.
-const ENGINES_CGROUPS: [&str; 2] = ["bulkhead", "bulkhead.slice"];
+const ENGINES_CGROUPS: [&str; 3] = ["bulkhead", "bulkhead.slice", "bulkhead-runtime"];
+
 /// One line for each thing that is left over here: processes, mounts, links, cgroups, run-time folders.
 #[must_use]
 pub fn look() -> Vec<String> {
@@ -21,6 +22,9 @@ pub fn look() -> Vec<String> {
         cgroups(&hierarchy.mount, &hierarchy.mount, &mut found);
     }
     containers(Path::new("/run/bulkhead"), &mut found);
+    for entry in fs::read_dir("/run/bulkhead-runtime").into_iter().flatten().flatten() {
+        found.push(format!("state {}", entry.path().display()));
+    }
     rules(&mut found);
     containers(Path::new("/var/lib/bulkhead/containers"), &mut found);
     found

@@ -133,6 +133,9 @@ impl Context {
 /// Runs the command line; gives the exit code.
 pub fn run() -> ExitCode {
     let started = std::time::Instant::now();
+    if let Some(args) = commands::oci::asked_for(std::env::args_os()) {
+        return bulkhead_oci::run(args);
+    }
     if commands::completion::answer() {
         return ExitCode::SUCCESS;
     }

@@ -10,19 +10,20 @@ use crate::error::{Error, Result, Step};
 use crate::messages::{Delivery, Streams, Word, tell};
 use crate::namespaces::mnt;
 use crate::namespaces::user::{self, UserNamespace};
-use crate::plan::Plan;
+use crate::plan::{Plan, Process};
 use crate::trace::Trace;
-use crate::{mounts, program, sysctls, terminal};
+use crate::{hooks, mounts, program, sysctls, terminal};
 
 /// Becomes the container's first program. Returns only the reason why it could not.
 pub(crate) fn be_born(
     plan: &Plan,
     cgroup: &Created,
     streams: Option<&Streams>,
-    socket: &BorrowedFd<'_>,
+    socket: BorrowedFd<'_>,
+    held: Option<BorrowedFd<'_>>,
     trace: bool,
 ) -> Error {
-    match live(plan, cgroup, streams, *socket, trace) {
+    match live(plan, cgroup, streams, socket, held, trace) {
         Err(error) => error,
         Ok(never) => match never {},
     }
@@ -33,12 +34,13 @@ fn live(
     cgroup: &Created,
     streams: Option<&Streams>,
     socket: BorrowedFd<'_>,
+    held: Option<BorrowedFd<'_>>,
     trace: bool,
 ) -> Result<std::convert::Infallible> {
     let mut trace = Trace::new(trace);
     hide()?;
     cgroup.enter()?;
-    leave_descriptors(socket, streams, None)?;
+    leave_descriptors(&plan.process, socket, streams, held)?;
     plan.namespaces.cgroup.make()?;
     mnt::cut_off()?;
     plan.namespaces.uts.name_itself()?;
@@ -52,13 +54,19 @@ fn live(
     let mut prepared = prepared.into_iter();
     let root =
         prepared.next().ok_or_else(|| Error::new("root file system", "no root file system arrived"))?;
-    mnt::attach_root(root.as_fd())?;
+    mnt::attach_root(root.as_fd(), plan.rootfs.whole.as_ref().map(|whole| whole.path.as_str()))?;
     mounts::attach_all(&plan.mounts, root.as_fd(), &mut prepared, &plan.namespaces, &delivery.user, cgroup)?;
     trace.lap("mounts");
     sysctls::apply(root.as_fd(), &plan.sysctls)?;
     mounts::mask::make_readonly(root.as_fd(), &plan.readonly_paths)?;
     mounts::mask::mask(root.as_fd(), &plan.masked_paths)?;
     trace.lap("masks");
+    let mut state = Vec::new();
+    if let Some(hooks) = &plan.hooks {
+        tell(socket, &Word::Mounted, &[]);
+        state = await_word(socket)?;
+        hooks::run(&hooks.before_pivot, &state)?;
+    }
     mnt::pivot(root.as_fd())?;
     trace.lap("pivot");
 
@@ -75,12 +83,34 @@ fn live(
         mounts::make_root_readonly(root.as_fd())?;
     }
     drop(root);
-    await_go(socket)?;
+    await_word(socket)?;
     trace.lap("network");
     if trace.on() {
         tell(socket, &Word::Laps(std::mem::replace(&mut trace, Trace::new(false)).into_laps()), &[]);
     }
-    program::execute(&plan.process, &delivery.user, console.as_ref(), streams)
+    let mut taken = (console.as_ref(), streams);
+    if held.is_some() {
+        // Whoever gave birth may wait for the end of its own streams.
+        program::take_streams(taken.0, taken.1)?;
+        taken = (None, None);
+    }
+    let become_program = |state: &[u8]| {
+        hooks::run(
+            plan.hooks.as_ref().map(|hooks| hooks.before_program.as_slice()).unwrap_or_default(),
+            state,
+        )?;
+        program::execute(&plan.process, &delivery.user, taken.0, taken.1)
+    };
+    match held {
+        None => become_program(&state),
+        Some(listener) => {
+            program::look_for(&plan.process)?;
+            // Whoever gave birth goes on; what fails from now on is told to whoever lets the child go.
+            rustix::net::shutdown(socket, rustix::net::Shutdown::Both)
+                .step("hold", || "let go of whoever gave birth")?;
+            crate::hold::wait(listener, become_program)
+        }
+    }
 }
 
 /// Until execve, this process is the engine's own executable inside a container: nobody in there may trace it,
@@ -92,13 +122,16 @@ pub(crate) fn hide() -> Result<()> {
 /// Closes what was inherited from the supervisor but for the streams, the socket and `also`: none of its descriptors
 /// may be there when a path of the container's making is walked (`/proc/self/fd/N/..`).
 pub(crate) fn leave_descriptors(
+    process: &Process,
     socket: BorrowedFd<'_>,
     streams: Option<&Streams>,
     also: Option<BorrowedFd<'_>>,
 ) -> Result<()> {
     let kept: Vec<BorrowedFd<'_>> =
         streams.into_iter().flatten().map(AsFd::as_fd).chain([socket]).chain(also).collect();
-    bulkhead_sys::process::close_all_but(&kept).step("descriptors", || "close the supervisor's descriptors")
+    let first = 3 + process.extras.descriptors;
+    bulkhead_sys::process::close_all_but(first, &kept)
+        .step("descriptors", || "close the supervisor's descriptors")
 }
 
 fn receive(socket: BorrowedFd<'_>) -> Result<(Delivery, Vec<OwnedFd>)> {
@@ -114,9 +147,9 @@ fn receive(socket: BorrowedFd<'_>) -> Result<(Delivery, Vec<OwnedFd>)> {
     Ok((delivery, fds))
 }
 
-fn await_go(socket: BorrowedFd<'_>) -> Result<()> {
+fn await_word(socket: BorrowedFd<'_>) -> Result<Vec<u8>> {
     match channel::receive(socket).step("receive", || "hear from the supervisor")? {
-        Some(_) => Ok(()),
+        Some(message) => Ok(message.body),
         None => Err(Error::new("receive", "the supervisor has gone")),
     }
 }

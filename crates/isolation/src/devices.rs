@@ -59,8 +59,12 @@ const FOLDERS: [&str; 3] = ["pts", "shm", "mqueue"];
 
 /// In the supervisor: /dev as a detached mount. In a container it has empty files in the place of nodes, and the
 /// container's own nodes follow as mounts, to be attached over them ([`nodes_to_attach`]).
-pub(crate) fn prepare(extra: &[Device], user: &UserNamespace) -> Result<Vec<OwnedFd>> {
-    let attributes = Attributes { nosuid: true, ..Attributes::default() };
+pub(crate) fn prepare(
+    extra: &[Device],
+    attributes: Attributes,
+    user: &UserNamespace,
+) -> Result<Vec<OwnedFd>> {
+    let attributes = Attributes { nosuid: true, nodev: false, readonly: false, ..attributes };
     let dev = pseudo::mount("tmpfs", &[("mode", "0755"), ("size", "64m")], attributes)?;
     let root = user.outside(0, 0)?;
     for (name, major, minor) in STANDARD {

@@ -18,7 +18,7 @@ use crate::namespaces::user::{self, UserNamespace};
 use crate::namespaces::{self, JoinedAtClone, Namespaces};
 use crate::plan::Process;
 use crate::trace::Trace;
-use crate::{program, rlimits, terminal, users};
+use crate::{priorities, program, rlimits, terminal, users};
 
 /// How long an entry may take, in seconds.
 const PATIENCE: i64 = 10;
@@ -64,9 +64,7 @@ fn resolve(container: Container<'_>, process: &Process) -> Result<users::User> {
     let (uid, gid) = container.namespaces.user.outside(0, 0)?;
     let root = openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .step("exec", || "open the container's root")?;
-    bulkhead_sys::process::with_files_of(uid, gid, || {
-        users::resolve(root.as_fd(), &process.user, &process.additional_groups)
-    })
+    bulkhead_sys::process::with_files_of(uid, gid, || users::of(root.as_fd(), process))
 }
 
 fn live(
@@ -77,9 +75,10 @@ fn live(
 ) -> Result<std::convert::Infallible> {
     hide()?;
     container.cgroup.enter()?;
-    leave_descriptors(socket, streams, Some(container.first))?;
+    leave_descriptors(process, socket, streams, Some(container.first))?;
     // While this process still has the host's rights.
     rlimits::apply(&process.rlimits, None)?;
+    priorities::apply(&process.extras, 0)?;
     let user = resolve(container, process)?;
     if let Some(streams) = streams {
         // The pipes are the host root's.
@@ -89,6 +88,9 @@ fn live(
         namespaces::uts::FLAG | namespaces::ipc::FLAG | namespaces::net::FLAG | namespaces::cgroup::FLAG;
     if container.namespaces.user != UserNamespace::Host {
         rest |= namespaces::user::FLAG;
+    }
+    if container.namespaces.time != namespaces::time::TimeNamespace::Host {
+        rest |= namespaces::time::FLAG;
     }
     ns::join(container.first, rest).step("exec", || "join the container's namespaces")?;
     if container.namespaces.user != UserNamespace::Host {

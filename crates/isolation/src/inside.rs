@@ -115,7 +115,7 @@ pub fn send_in(
             }
             let work = || -> Result<()> {
                 hide()?;
-                bulkhead_sys::process::close_all_but(&keep).step(STEP, || "close other descriptors")?;
+                bulkhead_sys::process::close_all_but(3, &keep).step(STEP, || "close other descriptors")?;
                 let socket = theirs.try_clone().step(STEP, || "keep the socket")?;
                 work(&enter(place, user, prepared.as_ref(), socket)?)
             };
@@ -179,7 +179,7 @@ fn enter(
         bulkhead_sys::namespaces::unshare(mnt::FLAG).step(STEP, || "make a mount namespace")?;
         mnt::cut_off()?;
         let root = prepared.root.as_fd();
-        mnt::attach_root(root)?;
+        mnt::attach_root(root, None)?;
         for (mount, made) in mounts.iter().zip(&prepared.mounts) {
             mounts::attach_made(mount, made, root, &prepared.program)?;
         }

@@ -9,11 +9,12 @@
 //! | the root file system | [`rootfs`] |
 //! | mounts, /dev, masked paths | [`mounts`], [`devices`] |
 //! | what root may not do | [`capabilities`], [`seccomp`] |
-//! | how much it may use | [`cgroups`], [`rlimits`] |
+//! | how much it may use, and when | [`cgroups`], [`rlimits`], [`priorities`] |
 //! | whom it runs as | [`users`] |
 //! | the supervisor's side of a birth, and the child's; what they say | [`birth`], `child`, `messages` |
 //! | its files as others read and write them | [`view`], [`inside`] |
 //! | the last steps before a program runs, first or later | `program`, `terminal` |
+//! | a child that waits before these, and programs run on the way | [`hold`], [`hooks`] |
 //!
 //! This crate knows no engine, image or network: those above it write the plan and wire the network.
 
@@ -24,11 +25,14 @@ mod child;
 pub mod devices;
 pub mod enter;
 mod error;
+pub mod hold;
+pub mod hooks;
 pub mod inside;
 mod messages;
 pub mod mounts;
 pub mod namespaces;
 pub mod plan;
+pub mod priorities;
 mod program;
 pub mod rlimits;
 pub mod rootfs;
@@ -40,4 +44,4 @@ pub mod users;
 pub mod view;
 
 pub use error::{Error, Kind, Result, Step, describe};
-pub use plan::{Handle, Plan, Process, TerminalSize};
+pub use plan::{Extras, Handle, Hooks, Ids, Plan, Process, TerminalSize};

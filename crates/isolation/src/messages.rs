@@ -26,6 +26,8 @@ pub(crate) struct Delivery {
 pub(crate) enum Word {
     /// Its terminal's own side comes with this.
     Terminal,
+    /// Its mounts are attached; it waits for what its hooks are to read.
+    Mounted,
     /// How long its steps took.
     Laps(Vec<Lap>),
     /// It cannot go on.

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::capabilities::Capabilities;
 use crate::cgroups::Cgroup;
+use crate::hooks::Hook;
 use crate::mounts::Mount;
 use crate::namespaces::Namespaces;
+use crate::priorities::Scheduler;
 use crate::rlimits::Rlimit;
 use crate::rootfs::Rootfs;
 use crate::seccomp::Program;
@@ -40,6 +42,23 @@ pub struct Plan {
     pub cgroup: Cgroup,
     /// The program.
     pub process: Process,
+    /// Programs that are run in the child on the way, and whether the supervisor has anything to do then: see
+    /// [`Attendant::mounted`](crate::birth::Attendant::mounted).
+    #[serde(default)]
+    pub hooks: Option<Hooks>,
+    /// A listening socket of [`hold`](crate::hold): the child, with all done but the program's last steps, waits there
+    /// until somebody lets it go, whoever gave birth to it having gone. `None`: the program runs at once.
+    #[serde(default)]
+    pub hold: Option<Handle>,
+}
+
+/// Programs that the child runs on its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// In its namespaces, its mounts being attached and the host's tree being there still.
+    pub before_pivot: Vec<Hook>,
+    /// In its root, right before its program.
+    pub before_program: Vec<Hook>,
 }
 
 /// A program to be run in a container: the first one, or a later one (exec).
@@ -67,6 +86,41 @@ pub struct Process {
     pub oom_score_adj: Option<i32>,
     /// Whether it gets a terminal of its own, and how large.
     pub terminal: Option<TerminalSize>,
+    /// What few programs ask for.
+    #[serde(default)]
+    pub extras: Extras,
+}
+
+/// What few programs ask for; nothing of it is the usual.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Whom it runs as by numbers alone, in place of `user` and `additional_groups`: no file of the container is asked.
+    pub ids: Option<Ids>,
+    /// Its file mode creation mask, if not 022.
+    pub umask: Option<u32>,
+    /// Whether it goes on when the process ends that gave birth to it.
+    pub outlives_its_maker: bool,
+    /// Whether it keeps the session keyring of its maker.
+    pub keeps_keyring: bool,
+    /// How many of its maker's descriptors it inherits, from 3 on.
+    pub descriptors: u32,
+    /// Its execution domain (personality(2)).
+    pub personality: Option<u32>,
+    /// Its priority for disks, as ioprio_set(2) has it.
+    pub io_priority: Option<u16>,
+    /// How it is scheduled.
+    pub scheduler: Option<Scheduler>,
+}
+
+/// A user by numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ids {
+    /// User ID.
+    pub uid: u32,
+    /// Primary group ID.
+    pub gid: u32,
+    /// All other groups.
+    pub groups: Vec<u32>,
 }
 
 /// A terminal's size in characters.

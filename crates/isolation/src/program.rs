@@ -29,15 +29,19 @@ pub(crate) fn execute(
 ) -> Result<Infallible> {
     take_streams(console, streams)?;
     // A kernel without keyrings has none to leak; a user's quota being used up is the only other reason.
-    match bulkhead_sys::keyring::join_new_session() {
-        Err(error) if !matches!(error.raw_os_error(), Some(libc_enosys) if libc_enosys == Errno::NOSYS.raw_os_error()) =>
-        {
-            return Err(error).step("keyring", || "start a session keyring of its own");
+    if !process.extras.keeps_keyring {
+        match bulkhead_sys::keyring::join_new_session() {
+            Err(error) if error.raw_os_error() != Some(Errno::NOSYS.raw_os_error()) => {
+                return Err(error).step("keyring", || "start a session keyring of its own");
+            }
+            _ => {}
         }
-        _ => {}
     }
-    rustix::process::umask(Mode::from_raw_mode(0o022));
+    rustix::process::umask(Mode::from_raw_mode(process.extras.umask.unwrap_or(0o022)));
     let entered = enter_cwd(&process.cwd);
+    if let Some(persona) = process.extras.personality {
+        bulkhead_sys::scheduling::set_personality(persona).step(STEP, || "set the execution domain")?;
+    }
 
     // Without no_new_privs only CAP_SYS_ADMIN may install a filter: before it is given up. With it, the filter
     // comes last, so that it need not allow what is done here.
@@ -60,10 +64,13 @@ pub(crate) fn execute(
         filter(process)?;
     }
     // Last, since a change of user clears it: whatever happens to the supervisor, the container ends with it.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .step(STEP, || "ask to end with the supervisor")?;
+    if !process.extras.outlives_its_maker {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .step(STEP, || "ask to end with the supervisor")?;
+    }
     bulkhead_sys::signals::reset();
-    bulkhead_sys::process::close_on_exec_from(3).step(STEP, || "mark descriptors close-on-exec")?;
+    bulkhead_sys::process::close_on_exec_from(3 + process.extras.descriptors)
+        .step(STEP, || "mark descriptors close-on-exec")?;
     Err(run(process, user))
 }
 
@@ -108,7 +115,8 @@ fn own_null(stream: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     Ok(Some(own))
 }
 
-fn take_streams(console: Option<&OwnedFd>, streams: Option<&Streams>) -> Result<()> {
+/// Makes them this process's own: the terminal, or `streams`; with neither, what there is stays.
+pub(crate) fn take_streams(console: Option<&OwnedFd>, streams: Option<&Streams>) -> Result<()> {
     if let Some(console) = console {
         rustix::process::ioctl_tiocsctty(console).step("terminal", || "take the terminal")?;
     }
@@ -183,6 +191,21 @@ fn run(process: &Process, user: &User) -> Error {
         }
     }
     explain(name, denied)
+}
+
+/// Whether the program is there at all: of one that is held, whoever has it made should hear that it cannot run, not only
+/// whoever starts it. What its user may do shows when it is run.
+pub(crate) fn look_for(process: &Process) -> Result<()> {
+    let name = process.args.first().map(String::as_str).unwrap_or_default();
+    let found = |candidate: &str| rustix::fs::stat(candidate).is_ok();
+    let path = process.env.iter().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
+    // What is meant from the working directory may lie where only its user can go.
+    let is_there = match name.split_once('/') {
+        Some(("", _)) => found(name),
+        Some(_) => true,
+        None => path.split(':').any(|folder| !folder.starts_with('/') || found(&format!("{folder}/{name}"))),
+    };
+    if is_there { Ok(()) } else { Err(explain(name, None)) }
 }
 
 /// A script whose interpreter is missing fails as if it were missing itself.

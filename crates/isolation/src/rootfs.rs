@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, Step};
 use crate::mounts::{Attributes, pseudo};
+use crate::namespaces::mnt::Propagation;
 
 const STEP: &str = "root file system";
 
@@ -35,6 +36,18 @@ pub struct Rootfs {
     pub writable: Option<String>,
     /// Whether the container sees it all read-only.
     pub readonly: bool,
+    /// A folder of the host that is the root as it is, with what is mounted below it, in place of all layers.
+    #[serde(default)]
+    pub whole: Option<Whole>,
+}
+
+/// A folder that is a root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whole {
+    /// Its absolute path.
+    pub path: String,
+    /// How later mounts travel between it and the container.
+    pub propagation: Propagation,
 }
 
 /// Where a layer's files are.
@@ -71,6 +84,14 @@ struct Parts {
 
 /// Mounts the root file system, detached. `mapping` is the container's user namespace, if it has one.
 pub(crate) fn prepare(rootfs: &Rootfs, mapping: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    if let Some(Whole { path, propagation }) = &rootfs.whole {
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+        let root = open_tree(CWD, path, flags).step(STEP, || format!("use {path} as the root"))?;
+        set_attributes(root.as_fd(), &propagation.change())
+            .step(STEP, || format!("make the mount of {path} {}", propagation.word()))?;
+        return Ok(root);
+    }
     let parts = Parts::open(rootfs, mapping, false)?;
     match overlay::by_descriptor(&parts)? {
         overlay::Answer::Mounted(mount) => Ok(mount),
@@ -89,7 +110,8 @@ pub(crate) fn readonly(layers: &[Layer], mapping: Option<BorrowedFd<'_>>) -> Res
         return Err(crate::Error::new(STEP, "the image that is to be mounted has no layers"));
     }
     let attributes = Attributes { nodev: true, nosuid: true, ..Attributes::default() }.readonly();
-    let mount = prepare(&Rootfs { layers: layers.to_vec(), writable: None, readonly: true }, mapping)?;
+    let mount =
+        prepare(&Rootfs { layers: layers.to_vec(), writable: None, readonly: true, whole: None }, mapping)?;
     set_attributes(mount.as_fd(), &attributes.change())
         .step(STEP, || "make the mount of an image read-only")?;
     Ok(mount)

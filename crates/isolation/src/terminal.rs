@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchown, fstat, open};
+use rustix::fs::{FileType, Gid, Mode, OFlags, Uid, fchown, fstat, open};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -45,10 +45,11 @@ pub(crate) fn allocate(size: TerminalSize, uid: u32, socket: BorrowedFd<'_>) -> 
 /// In the child: shows the terminal as /dev/console too.
 pub(crate) fn mount_console(peer: &OwnedFd) -> Result<()> {
     let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
-    open("/dev/console", flags, Mode::from_raw_mode(0o620)).step(STEP, || "make /dev/console")?;
+    let place = open("/dev/console", flags, Mode::from_raw_mode(0o620)).step(STEP, || "make /dev/console")?;
     let copy =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let mount = open_tree(peer, "", copy).step(STEP, || "bind the terminal")?;
-    move_mount(&mount, "", CWD, "/dev/console", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .step(STEP, || "mount /dev/console")
+    let by_descriptors =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH.union(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH);
+    move_mount(&mount, "", &place, "", by_descriptors).step(STEP, || "mount /dev/console")
 }

@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::plan::{Ids, Process};
 
 /// The largest passwd or group file that is read, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -39,6 +40,17 @@ pub fn resolve(root: BorrowedFd<'_>, spec: &UserSpec, additional: &[String]) -> 
     let passwd = read(root, "etc/passwd");
     let group = read(root, "etc/group");
     find(spec, additional, &passwd, &group)
+}
+
+/// Whom `process` runs as, with the root file system `root`.
+pub(crate) fn of(root: BorrowedFd<'_>, process: &Process) -> Result<User> {
+    let Some(Ids { uid, gid, groups }) = &process.extras.ids else {
+        return resolve(root, &process.user, &process.additional_groups);
+    };
+    let passwd = read(root, "etc/passwd");
+    let entry = passwd.lines().find_map(|line| Passwd::parse(line).filter(|entry| entry.uid == *uid));
+    let home = entry.map(|entry| entry.home).filter(|home| !home.is_empty()).unwrap_or("/");
+    Ok(User { uid: *uid, gid: *gid, groups: groups.clone(), home: home.to_owned() })
 }
 
 fn find(spec: &UserSpec, additional: &[String], passwd: &str, group: &str) -> Result<User> {

@@ -6,7 +6,7 @@
 
 use bulkhead_isolation::capabilities::{Capabilities, Set};
 use bulkhead_isolation::users::UserSpec;
-use bulkhead_isolation::{Process, Result, Step};
+use bulkhead_isolation::{Extras, Process, Result, Step};
 
 use crate::protocol::Exec;
 
@@ -32,6 +32,7 @@ impl Later {
             rlimits: first.rlimits.clone(),
             oom_score_adj: first.oom_score_adj,
             terminal: None,
+            extras: Extras::default(),
         };
         let json = serde_json::to_vec(&common).map_err(std::io::Error::from);
         Ok(Later(json.step("exec", || "keep what later programs begin with")?.into_boxed_slice()))
@@ -83,7 +84,7 @@ mod tests {
     use bulkhead_isolation::capabilities::{Capabilities, Set};
     use bulkhead_isolation::rlimits::Rlimit;
     use bulkhead_isolation::users::UserSpec;
-    use bulkhead_isolation::{Process, TerminalSize};
+    use bulkhead_isolation::{Extras, Process, TerminalSize};
 
     const SIZE: TerminalSize = TerminalSize { rows: 24, columns: 80 };
 
@@ -100,6 +101,7 @@ mod tests {
             rlimits: vec![Rlimit { name: "nofile".into(), soft: Some(7), hard: None }],
             oom_score_adj: Some(5),
             terminal: Some(SIZE),
+            extras: Extras::default(),
         }
     }
 

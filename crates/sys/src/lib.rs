@@ -11,6 +11,7 @@
 //! | [`mount`] | mount_setattr(2): attributes, propagation and ID mappings of detached mounts |
 //! | [`signals`] | signalfd(2), signal masks and dispositions |
 //! | [`bpf`] | bpf(2): the device programs of cgroup v2 |
+//! | [`scheduling`] | sched_setattr(2), ioprio_set(2), personality(2) |
 //! | [`seccomp`] | seccomp(2) with a compiled filter |
 //! | [`keyring`] | a session keyring of one's own |
 //! | [`memory`] | giving freed heap back, and how much is free |
@@ -31,6 +32,7 @@ pub mod mount;
 pub mod namespaces;
 pub mod pidfd;
 pub mod process;
+pub mod scheduling;
 pub mod seccomp;
 pub mod signals;
 

@@ -202,16 +202,16 @@ pub fn close_from(first: u32) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
 }
 
-/// Closes every descriptor from 3 on but those of `keep`: for a child right after its clone, which never returns to
-/// the code that owns the others.
+/// Closes every descriptor from `first` on but those of `keep`: for a child right after its clone, which never returns
+/// to the code that owns the others.
 ///
 /// # Errors
 /// The kernel's error; ENOSYS before 5.9.
-pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut kept: Vec<u32> =
-        keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).filter(|fd| *fd >= 3).collect();
+        keep.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).filter(|fd| *fd >= first).collect();
     kept.sort_unstable();
-    let mut from = 3;
+    let mut from = first;
     for fd in kept.into_iter().chain([u32::MAX]) {
         if fd > from {
             let last = if fd == u32::MAX { fd } else { fd - 1 };

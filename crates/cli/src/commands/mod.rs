@@ -22,6 +22,7 @@ mod load;
 mod logs;
 mod network;
 mod ns;
+pub(crate) mod oci;
 mod pause;
 mod port;
 mod prune;
@@ -96,6 +97,8 @@ pub enum Command {
     Network(network::Network),
     /// Show which namespaces containers have, and with whom they share them
     Ns(ns::Ns),
+    /// Be an OCI runtime: runc's commands, for Docker, containerd and Podman
+    Oci(oci::Oci),
     /// Freeze containers
     Pause(pause::Pause),
     /// Show where a container's ports are published
@@ -162,6 +165,7 @@ impl Command {
             Command::Logs(command) => command.run(context),
             Command::Network(command) => command.run(context),
             Command::Ns(command) => command.run(context),
+            Command::Oci(command) => command.run(context),
             Command::Pause(command) => command.run(context),
             Command::Port(command) => command.run(context),
             Command::Ps(command) => command.run(context),

@@ -81,7 +81,7 @@ impl Engine {
         let lock = self.lock_for_files(container)?;
         self.make_folders(container)?;
         let writable = Some(text(&self.roots.container(&container.id).join("rw"))?);
-        let rootfs = Rootfs { layers: layers.clone(), writable, readonly: false };
+        let rootfs = Rootfs { layers: layers.clone(), writable, readonly: false, whole: None };
         let merged = view::of_stopped(&rootfs, container.users.mappings())?;
         Ok(Files { merged, layers, lock: Some(lock) })
     }

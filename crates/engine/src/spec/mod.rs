@@ -144,6 +144,7 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
             layers: around.layers.clone(),
             writable: Some(text(&around.roots.container(&container.id).join("rw"))?),
             readonly: host.readonly_rootfs.unwrap_or(false),
+            whole: None,
         },
         mounts,
         masked_paths: security.masked_paths,
@@ -155,6 +156,8 @@ pub(crate) fn plan(container: &Container, around: &Surroundings<'_>) -> Result<(
             delegate: (security.privileged && container.users != Users::Host).then(|| container.users.root()),
         },
         process,
+        hooks: None,
+        hold: None,
     };
     Ok((plan, warnings))
 }

@@ -3,11 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use bollard_stubs::models::{HostConfig, ResourcesUlimits};
-use bulkhead_isolation::Process;
 use bulkhead_isolation::capabilities::{Capabilities, Set};
 use bulkhead_isolation::rlimits::{self, Rlimit};
 use bulkhead_isolation::seccomp::{self, Arch, DockerProfile, Program};
 use bulkhead_isolation::users::UserSpec;
+use bulkhead_isolation::{Extras, Process};
 
 use super::Surroundings;
 use super::merge::command;
@@ -55,6 +55,7 @@ pub(crate) fn plan(
             }
         },
         terminal: tty.then_some(around.terminal),
+        extras: Extras::default(),
     })
 }
 

@@ -88,6 +88,22 @@ impl Created {
         })
     }
 
+    /// Opens a group that exists, as another process made it.
+    ///
+    /// # Errors
+    /// A hierarchy that cannot be written.
+    pub fn open(path: &str) -> Result<Created> {
+        let cgroup = Cgroup { path: path.to_owned(), ..Cgroup::default() };
+        Ok(match Layout::detect()? {
+            Layout::V1(hierarchies) => {
+                Created { version: Version::V1(v1::create(&hierarchies, &cgroup)?.0), warnings: Vec::new() }
+            }
+            Layout::V2(mount) => {
+                Created { version: Version::V2(v2::create(&mount, &cgroup)?.0), warnings: Vec::new() }
+            }
+        })
+    }
+
     /// The folder that a clone is born in (v2).
     pub(crate) fn for_clone(&self) -> Option<BorrowedFd<'_>> {
         match &self.version {
@@ -250,6 +266,16 @@ pub fn thaw_all(path: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether the group is frozen, or about to be.
+pub fn is_frozen(path: &str) -> bool {
+    let read = |folder: &PathBuf, file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+    folders(path).is_ok_and(|folders| {
+        folders.iter().any(|folder| {
+            read(folder, "cgroup.freeze").trim() == "1" || read(folder, "freezer.state").starts_with("FR")
+        })
+    })
+}
+
 /// Ends every process in the group. What is born meanwhile is found by looking again, a bounded number of times.
 ///
 /// # Errors
@@ -319,7 +345,10 @@ pub fn remove_if_empty(path: &str) -> Result<()> {
 }
 
 /// The group's folder in each hierarchy.
-fn folders(path: &str) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// No control groups at all on this machine.
+pub fn folders(path: &str) -> Result<Vec<PathBuf>> {
     Ok(match Layout::detect()? {
         Layout::V1(hierarchies) => {
             hierarchies.iter().map(|hierarchy| below(&hierarchy.mount, path)).collect()

@@ -41,6 +41,15 @@ pub struct Resources {
     pub throttle: Vec<Throttle>,
     /// Which devices may be opened: of several rules that apply the last decides. Empty: no control.
     pub devices: Vec<Rule>,
+    /// Huge pages: a size as the kernel names it (`2MB`), and how many bytes of them.
+    #[serde(default)]
+    pub huge_pages: Vec<(String, u64)>,
+    /// Microseconds of processor time that may be saved up from periods before.
+    #[serde(default)]
+    pub cpu_burst: Option<u64>,
+    /// Whether it gets the processor only where nobody else wants it (1), or not (0).
+    #[serde(default)]
+    pub cpu_idle: Option<i64>,
     /// Version 2 files and their contents, written last.
     pub unified: Vec<(String, String)>,
 }

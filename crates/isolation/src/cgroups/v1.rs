@@ -270,6 +270,15 @@ pub(super) fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>>
     if let Some(quota) = limits.cpu_quota {
         set("cpu", "cpu.cfs_quota_us", quota.to_string())?;
     }
+    if let Some(burst) = limits.cpu_burst {
+        set("cpu", "cpu.cfs_burst_us", burst.to_string())?;
+    }
+    if let Some(idle) = limits.cpu_idle {
+        set("cpu", "cpu.idle", idle.to_string())?;
+    }
+    for (size, bytes) in &limits.huge_pages {
+        set("hugetlb", &format!("hugetlb.{size}.limit_in_bytes"), bytes.to_string())?;
+    }
     limit_real_time(groups, limits)?;
     if let Some(cpus) = &limits.cpuset_cpus {
         set("cpuset", "cpuset.cpus", cpus.clone())?;

@@ -165,6 +165,15 @@ pub(super) fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
             limits.cpu_quota.filter(|quota| *quota > 0).map_or("max".into(), |quota| quota.to_string());
         set("cpu.max", &format!("{quota} {}", limits.cpu_period.unwrap_or(100_000)))?;
     }
+    if let Some(burst) = limits.cpu_burst {
+        set("cpu.max.burst", &burst.to_string())?;
+    }
+    if let Some(idle) = limits.cpu_idle {
+        set("cpu.idle", &idle.to_string())?;
+    }
+    for (size, bytes) in &limits.huge_pages {
+        set(&format!("hugetlb.{size}.max"), &bytes.to_string())?;
+    }
     if limits.cpu_rt_period.is_some() || limits.cpu_rt_runtime.is_some() {
         return Err(crate::Error::new(
             STEP,

@@ -35,6 +35,13 @@ pub struct Bind {
     pub seen: Option<Seen>,
     /// Whether the user is told when the file system cannot map IDs, or the program could write nothing there.
     pub warn: bool,
+    /// Whether the mapping must be had as it is asked for, with (`true`) or without what is mounted below; `None`: as far
+    /// as file systems can have it.
+    #[serde(default)]
+    pub exact: Option<bool>,
+    /// Whether attributes are the mount's own alone, and not of what comes along below it.
+    #[serde(default)]
+    pub shallow: bool,
 }
 
 /// A file or folder of the host that was looked at.
@@ -61,7 +68,18 @@ impl Seen {
 impl Bind {
     /// Of this path, with all that is mounted below it or without, and nothing else.
     pub fn of(path: String, recursive: bool, ids: BindIds) -> Bind {
-        Bind { path, recursive, ids, fill: false, create: false, reown: false, seen: None, warn: false }
+        Bind {
+            path,
+            recursive,
+            ids,
+            fill: false,
+            create: false,
+            reown: false,
+            seen: None,
+            warn: false,
+            exact: None,
+            shallow: false,
+        }
     }
 }
 
@@ -115,10 +133,16 @@ impl<'a> Binder<'a> {
         self.leaves_ids |= bind.warn && !mapped && !attributes.readonly;
         // A volume that may have to be filled becomes read-only when that is done.
         let attributes = if bind.fill { Attributes { readonly: false, ..attributes } } else { attributes };
-        let change = Change { recursive: bind.recursive, ..attributes.change() };
+        let change = Change { recursive: bind.recursive && !bind.shallow, ..attributes.change() };
         if change.set != 0 || change.clear != 0 {
             set_attributes(mount.as_fd(), &change)
                 .step(STEP, || format!("set the attributes of the bind of {path}"))?;
+        }
+        let (set, clear) = attributes.recursive;
+        if set != 0 || clear != 0 {
+            let change = Change { set, clear, recursive: true, ..Change::default() };
+            set_attributes(mount.as_fd(), &change)
+                .step(STEP, || format!("set the attributes of all that is bound with {path}"))?;
         }
         // Of one that is not mapped that was said already.
         if bind.warn && mapped && !attributes.readonly {
@@ -139,6 +163,11 @@ impl<'a> Binder<'a> {
         let user = self.user_namespace(mappings)?;
         let change = |recursive| Change { idmap: Some(user), recursive, ..Change::default() };
         let path = bind.path.as_str();
+        if let Some(recursive) = bind.exact {
+            return set_attributes(mount.as_fd(), &change(recursive))
+                .step(STEP, || format!("map the IDs of the bind of {path}"))
+                .map(|()| true);
+        }
         let whole = set_attributes(mount.as_fd(), &change(bind.recursive));
         if !cannot(&whole) {
             return whole.step(STEP, || format!("map the IDs of the bind of {path}")).map(|()| true);

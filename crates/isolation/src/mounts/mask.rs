@@ -35,6 +35,12 @@ pub(crate) fn mask(root: BorrowedFd<'_>, paths: &[String]) -> Result<()> {
             Kind::File => {
                 let null = look(root, "/dev/null")?
                     .ok_or_else(|| Error::new(STEP, format!("cannot mask {path}: there is no /dev/null")))?;
+                if !is_null(&null)? {
+                    return Err(Error::new(
+                        STEP,
+                        format!("cannot mask {path}: /dev/null in the container is not the null device"),
+                    ));
+                }
                 open_tree(&null, "", copy).step(STEP, || format!("mask {path}"))?
             }
             Kind::Folder => match &empty {
@@ -52,6 +58,14 @@ pub(crate) fn mask(root: BorrowedFd<'_>, paths: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Something else in its place would show, and let write, what whoever put it there likes.
+fn is_null(found: &OwnedFd) -> Result<bool> {
+    use rustix::fs::{FileType, fstat, major, minor};
+    let stat = fstat(found).step(STEP, || "look at /dev/null in the container")?;
+    let is_character = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    Ok(is_character && (major(stat.st_rdev), minor(stat.st_rdev)) == (1, 3))
 }
 
 /// Makes `paths` read-only. What is mounted below them is hidden by that.

@@ -75,6 +75,15 @@ pub enum Source {
     Mqueue,
     /// Pseudo-terminals.
     Devpts,
+    /// Any other kind of file system, mounted with the container's rights.
+    Other {
+        /// The kernel's name for it.
+        kind: String,
+        /// What is mounted, where the kind needs that.
+        device: Option<String>,
+        /// Options of that kind; flags have an empty value.
+        options: Vec<(String, String)>,
+    },
     /// An empty file system in memory.
     Tmpfs {
         /// Options as tmpfs(5) has them, e.g. `("size", "64m")`; flags have an empty value.
@@ -103,6 +112,12 @@ pub struct Attributes {
     pub noatime: bool,
     /// How later mounts travel; private unless said otherwise.
     pub propagation: Option<Propagation>,
+    /// Further bits to set (the sys crate's `attr`).
+    #[serde(default)]
+    pub further: u64,
+    /// Bits to set, and bits to clear, on a bind and on all that comes along below it.
+    #[serde(default)]
+    pub recursive: (u64, u64),
 }
 
 impl Attributes {
@@ -114,6 +129,8 @@ impl Attributes {
         noexec: true,
         noatime: false,
         propagation: None,
+        further: 0,
+        recursive: (0, 0),
     };
 
     /// The same, read-only.
@@ -128,8 +145,9 @@ impl Attributes {
             | bit(self.nosuid, attr::NOSUID)
             | bit(self.nodev, attr::NODEV)
             | bit(self.noexec, attr::NOEXEC)
-            | bit(self.noatime, attr::NOATIME);
-        Change { set, clear: bit(self.noatime, attr::ATIME), ..Change::default() }
+            | bit(self.noatime, attr::NOATIME)
+            | self.further;
+        Change { set, clear: bit(set & attr::ATIME != 0, attr::ATIME), ..Change::default() }
     }
 }
 
@@ -176,7 +194,7 @@ pub(crate) fn prepare(
             Source::Image(layers) => {
                 prepared.push(rootfs::readonly(layers, mapping)?);
             }
-            Source::Devices(extra) => prepared.extend(devices::prepare(extra, user)?),
+            Source::Devices(extra) => prepared.extend(devices::prepare(extra, mount.attributes, user)?),
             Source::Cgroup => prepared.extend(cgroup.clones()?),
             Source::Tmpfs { options, of_host: true, .. } => {
                 let (uid, gid) = user.outside(0, 0)?;
@@ -187,7 +205,12 @@ pub(crate) fn prepare(
             Source::Sysfs if namespaces.needs_sysfs() => {
                 prepared.push(pseudo::sysfs_of((container.net)()?.as_fd(), mount.attributes)?);
             }
-            Source::Proc | Source::Sysfs | Source::Mqueue | Source::Devpts | Source::Tmpfs { .. } => {}
+            Source::Proc
+            | Source::Sysfs
+            | Source::Mqueue
+            | Source::Devpts
+            | Source::Other { .. }
+            | Source::Tmpfs { .. } => {}
         }
     }
     Ok((prepared, Said { warnings: binder.warnings, leaves_ids: binder.leaves_ids }))

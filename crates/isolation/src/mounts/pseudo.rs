@@ -29,6 +29,12 @@ pub(crate) fn make(source: &Source, attributes: Attributes, user: &UserNamespace
             }
             mount("devpts", &options, attributes)
         }
+        Source::Other { kind, device, options } => {
+            let device = device.as_deref().map(|device| ("source", device));
+            let options = options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            let all: Vec<(&str, &str)> = device.into_iter().chain(options).collect();
+            mount(kind, &all, attributes)
+        }
         _ => Err(Error::new(STEP, "this source is not one of the kernel's own file systems")),
     }
 }

@@ -3,7 +3,7 @@
 //! *Isolates* the view of the control group tree: the container's own group is its `/`, in /proc/PID/cgroup
 //! and in a mounted cgroup file system.
 //!
-//! *Modes:* its own (`--cgroupns=private`, the default); the host's (`--cgroupns=host`).
+//! *Modes:* its own (`--cgroupns=private`, the default); the host's (`--cgroupns=host`); another's, by descriptor.
 //!
 //! *Forbids:* learning the host's groups, and mounting a group above one's own.
 //!
@@ -12,7 +12,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Membership;
 use crate::error::{Result, Step};
+use crate::plan::Handle;
 
 /// CLONE_NEWCGROUP.
 pub const FLAG: i32 = 0x0200_0000;
@@ -25,13 +27,23 @@ pub enum CgroupNamespace {
     New,
     /// The host's.
     Host,
+    /// That of the namespace given.
+    Join(Handle),
 }
 
 impl CgroupNamespace {
+    pub(crate) fn membership(self) -> Membership {
+        match self {
+            // A new one the child makes by itself.
+            CgroupNamespace::New | CgroupNamespace::Host => Membership::Host,
+            CgroupNamespace::Join(handle) => Membership::Joined(handle),
+        }
+    }
+
     /// In the child, once it is in its group.
     pub(crate) fn make(self) -> Result<()> {
         match self {
-            CgroupNamespace::Host => Ok(()),
+            CgroupNamespace::Host | CgroupNamespace::Join(_) => Ok(()),
             CgroupNamespace::New => {
                 bulkhead_sys::namespaces::unshare(FLAG).step("cgroup namespace", || "make a cgroup namespace")
             }

@@ -46,6 +46,10 @@ pub enum Propagation {
     RecursiveShared,
     /// Both ways, this mount only.
     Shared,
+    /// Not at all, and this mount and all below cannot be bound elsewhere.
+    RecursiveUnbindable,
+    /// Not at all, and this mount cannot be bound elsewhere.
+    Unbindable,
 }
 
 impl Propagation {
@@ -71,12 +75,14 @@ impl Propagation {
             Propagation::RecursiveSlave => "rslave",
             Propagation::Shared => "shared",
             Propagation::RecursiveShared => "rshared",
+            Propagation::Unbindable => "unbindable",
+            Propagation::RecursiveUnbindable => "runbindable",
         }
     }
 
     /// The change that gives it to a mount.
     pub(crate) fn change(self) -> Change<'static> {
-        // MS_PRIVATE, MS_SLAVE and MS_SHARED of linux/mount.h.
+        // MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE and MS_SHARED of linux/mount.h.
         let (propagation, recursive) = match self {
             Propagation::Private => (1 << 18, false),
             Propagation::RecursivePrivate => (1 << 18, true),
@@ -84,6 +90,8 @@ impl Propagation {
             Propagation::RecursiveSlave => (1 << 19, true),
             Propagation::Shared => (1 << 20, false),
             Propagation::RecursiveShared => (1 << 20, true),
+            Propagation::Unbindable => (1 << 17, false),
+            Propagation::RecursiveUnbindable => (1 << 17, true),
         };
         Change { propagation, recursive, ..Change::default() }
     }
@@ -98,9 +106,15 @@ pub(crate) fn cut_off() -> Result<()> {
         .step("mount namespace", || "cut the mounts off from the host's")
 }
 
-/// In the child: attaches the detached mount `root` over the inherited tree, to be built up.
-pub(crate) fn attach_root(root: BorrowedFd<'_>) -> Result<()> {
+/// In the child: attaches the detached mount `root` over the inherited tree, to be built up: over the folder `at`, where
+/// hooks look for it, as far as the child may go there. Where it is attached matters to nobody else.
+pub(crate) fn attach_root(root: BorrowedFd<'_>, at: Option<&str>) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    if let Some(at) = at
+        && move_mount(root, "", CWD, at, flags).is_ok()
+    {
+        return Ok(());
+    }
     move_mount(root, "", CWD, "/", flags).step("root file system", || "attach the root file system")
 }
 

@@ -87,13 +87,15 @@ impl Namespaces {
             && self.mnt.copy_of.is_some()
     }
 
-    fn table(&self) -> [(Membership, i32); 5] {
+    fn table(&self) -> [(Membership, i32); 7] {
         [
             (self.user.membership(), user::FLAG),
             (self.pid.membership(), pid::FLAG),
             (self.uts.membership(), uts::FLAG),
             (self.ipc.membership(), ipc::FLAG),
             (self.net.membership(), net::FLAG),
+            (self.cgroup.membership(), cgroup::FLAG),
+            (self.time.membership(), time::FLAG),
         ]
     }
 }

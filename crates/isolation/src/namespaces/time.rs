@@ -13,7 +13,9 @@ use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::Membership;
 use crate::error::{Result, Step};
+use crate::plan::Handle;
 
 /// CLONE_NEWTIME.
 pub const FLAG: i32 = 0x80;
@@ -31,6 +33,18 @@ pub enum TimeNamespace {
         /// Offset of CLOCK_BOOTTIME.
         boottime: i64,
     },
+    /// Those of the namespace given.
+    Join(Handle),
+}
+
+impl TimeNamespace {
+    pub(crate) fn membership(self) -> Membership {
+        match self {
+            // A new one is made by [`prepare`].
+            TimeNamespace::Host | TimeNamespace::New { .. } => Membership::Host,
+            TimeNamespace::Join(handle) => Membership::Joined(handle),
+        }
+    }
 }
 
 /// In the supervisor: makes the namespace that its next children are born in.

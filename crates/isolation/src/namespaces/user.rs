@@ -17,7 +17,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,15 @@ impl IdMappings {
         })
     }
 
+    fn parse(text: &str) -> Vec<IdMap> {
+        let line = |line: &str| {
+            let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+            let mut next = || numbers.next().flatten();
+            Some(IdMap { inside: next()?, outside: next()?, count: next()? })
+        };
+        text.lines().filter_map(line).collect()
+    }
+
     fn render(lines: &[IdMap]) -> String {
         lines.iter().map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count)).collect()
     }
@@ -190,6 +199,42 @@ pub(crate) fn of_process(pid: i32) -> Result<OwnedFd> {
     File::open(format!("/proc/{pid}/ns/user"))
         .map(OwnedFd::from)
         .step("user namespace", || "open the new user namespace")
+}
+
+/// The mapping that a user namespace has, as this process sees its outside.
+///
+/// # Errors
+/// It cannot be joined: it is none, or one that we are in.
+pub fn mappings_of(namespace: BorrowedFd<'_>) -> Result<IdMappings> {
+    use bulkhead_sys::process::{CloneArgs, Cloned, clone3};
+    let what = || "look at the mapping of a user namespace";
+    let (ours, theirs) = bulkhead_sys::channel::pair().step("user namespace", what)?;
+    match clone3(&CloneArgs::default()).step("user namespace", what)? {
+        // /proc shows a mapping by the processes that have it, so a child joins it until the other end closes.
+        Cloned::Child => {
+            drop(ours);
+            if crate::child::hide().is_ok() && bulkhead_sys::namespaces::join(namespace, FLAG).is_ok() {
+                let _ = bulkhead_sys::channel::send(&theirs, b"joined", &[]);
+                let _ = bulkhead_sys::channel::receive(&theirs);
+            }
+            bulkhead_sys::process::exit_now(0);
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(theirs);
+            let joined = bulkhead_sys::channel::receive(&ours).step("user namespace", what)?;
+            let read = |file: &str| {
+                let text = std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+                text.step("user namespace", what).map(|text| IdMappings::parse(&text))
+            };
+            let mappings = match joined {
+                None => Err(Error::new("user namespace", "cannot join the user namespace that was given")),
+                Some(_) => read("uid_map").and_then(|uids| Ok(IdMappings { uids, gids: read("gid_map")? })),
+            };
+            drop(ours);
+            bulkhead_sys::pidfd::wait(&pidfd, true).step("user namespace", what)?;
+            mappings
+        }
+    }
 }
 
 /// A user namespace with this mapping that no container lives in: what a mount with a mapping of its own takes.

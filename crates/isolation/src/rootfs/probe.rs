@@ -57,7 +57,7 @@ pub fn mount_of(folder: &str) -> Result<Answer> {
 pub fn overlay_of(store: &str, layers: [&str; 2]) -> Result<Answer> {
     let user = for_mounts(&mapping())?;
     let layers = layers.map(|name| Layer::Stored { store: store.into(), name: name.into() });
-    let rootfs = Rootfs { layers: layers.into(), writable: None, readonly: true };
+    let rootfs = Rootfs { layers: layers.into(), writable: None, readonly: true, whole: None };
     match prepare(&rootfs, Some(user.as_fd())) {
         Ok(_) => Ok(Answer::Yes),
         Err(Error { errno: Some(number), .. }) if cannot(Errno::from_raw_os_error(number)) => {

@@ -1,0 +1,41 @@
+//! What this process does while a container is born: its loopback link, the hooks of this side, its record.
+
+use std::os::fd::BorrowedFd;
+
+use bulkhead_isolation::birth::Attendant;
+use bulkhead_isolation::hooks::{self, Hook};
+use bulkhead_isolation::{Error, Result, Step};
+
+use crate::loopback;
+use crate::process::ProcessId;
+use crate::state::Status;
+use crate::store::Container;
+
+/// For one birth.
+pub(crate) struct Recorder<'a> {
+    pub(crate) container: &'a mut Container,
+    pub(crate) hooks: Vec<Hook>,
+    /// Whether its hooks have begun to run, so that those of its end must.
+    pub(crate) began: bool,
+}
+
+impl Attendant for Recorder<'_> {
+    fn wire(&mut self, network: BorrowedFd<'_>) -> Result<()> {
+        loopback::up(network)
+    }
+
+    fn mounted(&mut self, pid: i32) -> Result<Vec<u8>> {
+        self.began = true;
+        let mut state = self.container.state.clone();
+        state.first.pid = pid;
+        let body = state.for_hooks(Status::Creating);
+        hooks::run(&self.hooks, &body)?;
+        Ok(body)
+    }
+
+    fn ready(&mut self, pid: i32) -> Result<()> {
+        self.container.state.first =
+            ProcessId::of(pid).step("state", || "look at the container's process")?;
+        self.container.write().map_err(|error| Error::new("state", error.to_string()))
+    }
+}

@@ -1,0 +1,47 @@
+//! `features`: what this runtime can do (features.md), so that callers need not try.
+
+use bulkhead_isolation::capabilities;
+use bulkhead_isolation::seccomp::{Action, Architecture, Flag, Operator};
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, print_json};
+use crate::error::Result;
+use crate::spec::{VERSION, options};
+
+#[derive(Debug, Args)]
+pub(super) struct Features {}
+
+impl Features {
+    pub(super) fn run(&self, _context: &mut Context) -> Result<u8> {
+        // What waits for an answer is refused as yet.
+        let actions: Vec<&&str> = Action::WORDS.iter().filter(|word| **word != "SCMP_ACT_NOTIFY").collect();
+        let names: Vec<String> = capabilities::NAMES.iter().map(|name| format!("CAP_{name}")).collect();
+        print_json(&json!({
+            "ociVersionMin": "1.0.0",
+            "ociVersionMax": VERSION,
+            "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
+            "mountOptions": options::words(),
+            "linux": {
+                "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
+                "capabilities": names,
+                "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
+                "seccomp": {
+                    "enabled": true,
+                    "actions": actions,
+                    "operators": Operator::WORDS,
+                    "archs": Architecture::WORDS,
+                    "knownFlags": Flag::WORDS,
+                    "supportedFlags": Flag::WORDS,
+                },
+                "apparmor": { "enabled": false },
+                "selinux": { "enabled": false },
+                "intelRdt": { "enabled": false },
+                "memoryPolicy": { "modes": [], "flags": [] },
+                "mountExtensions": { "idmap": { "enabled": true } },
+                "netDevices": { "enabled": false },
+            },
+            "annotations": { "org.bulkhead.version": env!("CARGO_PKG_VERSION") },
+        }))
+    }
+}

@@ -1,0 +1,21 @@
+//! The OCI runtime (`bulkhead oci`), by its command line, over bundles that the tests make.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bundle;
+mod containerd;
+mod docker;
+mod errors;
+mod exec;
+mod hooks;
+mod hostile;
+mod lifecycle;
+mod mounts;
+mod namespaces;
+mod podman;
+mod process;
+mod resources;
+mod runc;
+mod terminal;
+
+use bundle::Bundle;
