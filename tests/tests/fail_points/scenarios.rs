@@ -72,14 +72,16 @@ END",
     },
     Scenario {
         name: "run",
-        points: &["start: ", "isolation/src/birth.rs", "isolation/src/child.rs", "commands/start.rs", "supervisor/src/start.rs"],
+        points: &["start: ", "isolation/src/birth.rs",
+            "isolation/src/birth/unborn.rs", "isolation/src/child.rs", "commands/start.rs", "supervisor/src/start.rs"],
         before: "",
         script: "bulkhead --trace-timing run -d --name c1 -v v1:/data busybox sleep 1000",
         again: RUN_AGAIN,
     },
     Scenario {
         name: "start",
-        points: &["start: ", "isolation/src/birth.rs", "isolation/src/child.rs", "commands/start.rs", "supervisor/src/start.rs"],
+        points: &["start: ", "isolation/src/birth.rs",
+            "isolation/src/birth/unborn.rs", "isolation/src/child.rs", "commands/start.rs", "supervisor/src/start.rs"],
         before: "bulkhead run --name c1 -v v1:/data busybox sh -c 'echo kept >> /kept; test $(wc -l < /kept) = 1 || sleep 1000'",
         script: "bulkhead --trace-timing start c1",
         // What it wrote is there, whoever died; it is started by whoever comes next.
