@@ -108,7 +108,9 @@ fn own_descriptors_only() {
     // Nor does one that the caller holds.
     host.sh("exec 7</etc/passwd; bulkhead run -d --name c2 busybox sleep 1000 >/dev/null").prints("");
     host.bulkhead(["exec", "c2", "ls", "/proc/1/fd"]).prints("0\n1\n2");
-    let held = "exec 7</etc/passwd; bulkhead exec c2 sh -c 'sleep 5 & ls /proc/$!/fd | xargs; kill $!'";
+    // Not before it is sleep: the shell gives what runs beside it another standard input, by way of none.
+    let held = "exec 7</etc/passwd; bulkhead exec c2 sh -c 'sleep 50 & until grep -q sleep /proc/$!/comm; do :; done; \
+                ls /proc/$!/fd | xargs; kill $!'";
     host.sh(held).prints("0 1 2");
     host.finish();
 }

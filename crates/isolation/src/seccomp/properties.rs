@@ -128,6 +128,9 @@ fn expected(seccomp: &Seccomp, arch: Arch, call: &Call) -> u32 {
                     rules.push((conditions.clone(), outcome, false));
                 }
             }
+        }
+        // What a rule says outright comes before what it implies, in whichever order it has the names.
+        for name in &rule.names {
             if *abi == Abi::X86
                 && let Some((number, condition)) = behind(name)
                 && number == call.number
@@ -324,5 +327,26 @@ fn far_jumps_arrive() {
             let call = Call { arch: arch.audit(), number, args: [1; 6] };
             assert_eq!(run(&program, &call).0, expected(&seccomp, Arch::X86_64, &call), "{call:x?}");
         }
+    }
+}
+
+/// A rule about semget and ipc at once, and one that implies something stricter about the same ipc call.
+#[test]
+fn what_is_said_outright_comes_before_what_is_implied() {
+    let rule = |names: &[&'static str], action, args| Rule {
+        names: names.iter().map(|name| Cow::Borrowed(*name)).collect(),
+        action,
+        errno_ret: None,
+        args,
+    };
+    let bit = Arg { index: 0, value: 2, value_two: 2, op: Operator::MaskedEqual };
+    let mut seccomp = default_policy::<&str>(&[], (6, 1));
+    for names in [["semget", "ipc"], ["ipc", "semget"]] {
+        seccomp.syscalls =
+            vec![rule(&names, Action::Trap, vec![bit.clone()]), rule(&["semget"], Action::Kill, Vec::new())];
+        let program = raw(&compile(&seccomp, Arch::X86_64).unwrap());
+        let call = Call { arch: Abi::X86.audit(), number: 117, args: [2, 0, 0, 0, 0, 0] };
+        assert_eq!(run(&program, &call).0, 0x0003_0000);
+        assert_eq!(expected(&seccomp, Arch::X86_64, &call), 0x0003_0000);
     }
 }

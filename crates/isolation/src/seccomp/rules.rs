@@ -7,7 +7,8 @@
 //! - a rule that asks for more than an earlier one does, and the same beyond that, never comes to its turn;
 //!   the same two in the other order, or two with equal conditions, contradict each other: an error;
 //! - else the more specific one is asked first: more conditions, then equality before a mask before a range
-//!   before an inequality, then the order in the file.
+//!   before an inequality, then the order in the file; of what one rule says about socketcall or ipc, that
+//!   which it says outright comes before that which it implies by naming a call behind them.
 
 use std::cmp::Reverse;
 
