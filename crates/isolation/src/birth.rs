@@ -70,6 +70,14 @@ pub trait Attendant {
         Ok(Vec::new())
     }
 
+    /// The filter of process `pid` asks at `listener`, and somebody must answer. When this returns, its program runs.
+    ///
+    /// # Errors
+    /// The birth ends with them. As it is: nobody answers.
+    fn listens(&mut self, pid: i32, listener: OwnedFd) -> Result<()> {
+        crate::listener::nobody(pid, listener)
+    }
+
     /// All is done for it: when this returns, the program of process `pid` is let go, or held if the plan says so.
     ///
     /// # Errors
@@ -160,7 +168,7 @@ fn bring_in(
     priorities::apply(&plan.process.extras, unborn.pid)?;
     attendant.ready(unborn.pid)?;
     unborn.let_go()?;
-    Ok((unborn.see_it_run(patience, trace)?, said))
+    Ok((unborn.see_it_run(patience, trace, &mut |pid, listener| attendant.listens(pid, listener))?, said))
 }
 
 /// Gives the streams that are pipes to the program's user, so that it can open /dev/stdout and the like.

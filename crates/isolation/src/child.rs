@@ -94,15 +94,15 @@ fn live(
         program::take_streams(taken.0, taken.1)?;
         taken = (None, None);
     }
-    let become_program = |state: &[u8]| {
+    let become_program = |state: &[u8], socket: BorrowedFd<'_>| {
         hooks::run(
             plan.hooks.as_ref().map(|hooks| hooks.before_program.as_slice()).unwrap_or_default(),
             state,
         )?;
-        program::execute(&plan.process, &delivery.user, taken.0, taken.1)
+        program::execute(&plan.process, &delivery.user, taken.0, taken.1, socket)
     };
     match held {
-        None => become_program(&state),
+        None => become_program(&state, socket),
         Some(listener) => {
             program::look_for(&plan.process)?;
             // Whoever gave birth goes on; what fails from now on is told to whoever lets the child go.

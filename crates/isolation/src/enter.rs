@@ -13,6 +13,7 @@ use crate::birth::{Running, Unborn, own_streams};
 use crate::cgroups::Created;
 use crate::child::{hide, leave_descriptors};
 use crate::error::{Error, Result, Step};
+use crate::listener::{self, Listens};
 use crate::messages::Streams;
 use crate::namespaces::user::{self, UserNamespace};
 use crate::namespaces::{self, JoinedAtClone, Namespaces};
@@ -44,6 +45,20 @@ pub fn enter(
     streams: Option<Streams>,
     trace: &mut Trace,
 ) -> Result<Running> {
+    enter_listened(container, process, streams, trace, &mut listener::nobody)
+}
+
+/// The same for a program whose filter may ask.
+///
+/// # Errors
+/// The same, and those of `listens`.
+pub fn enter_listened(
+    container: Container<'_>,
+    process: &Process,
+    streams: Option<Streams>,
+    trace: &mut Trace,
+    listens: Listens<'_>,
+) -> Result<Running> {
     // The child is visible in the container from its first moment: it must not have the host's files then.
     let joined = JoinedAtClone::enter_process(container.first)?;
     let unborn = Unborn::fork(0, container.cgroup, |socket| {
@@ -55,7 +70,7 @@ pub fn enter(
     drop(joined);
     trace.lap("clone into the container");
     unborn.adjust_oom_score(process.oom_score_adj)?;
-    unborn.see_it_run(PATIENCE, trace)
+    unborn.see_it_run(PATIENCE, trace, listens)
 }
 
 /// Finds the user in the container's own files, with the rights that the container's root has over files by its ID, and
@@ -104,5 +119,5 @@ fn live(
     if process.cwd.is_empty() {
         return Err(Error::new("exec", "no working directory was given"));
     }
-    program::execute(process, &user, console.as_ref(), streams)
+    program::execute(process, &user, console.as_ref(), streams, socket)
 }

@@ -14,6 +14,7 @@ use bulkhead_sys::channel;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::error::{Error, Result, Step};
+use crate::listener::{self, Listens};
 use crate::messages::{Word, tell};
 
 /// Makes the socket `name` in `folder`, for a [`Plan::hold`](crate::Plan::hold).
@@ -39,26 +40,36 @@ pub fn is_held(folder: BorrowedFd<'_>, name: &str) -> bool {
     look().map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |()| true)
 }
 
-/// Lets the child go; `state` is what its hooks read. Returns when its program runs.
+/// Lets the `child` go (its number, and a pidfd); `state` is what its hooks read, `listens` gets what its filter asks at.
+/// Returns when its program runs.
 ///
 /// # Errors
 /// Nobody waits there, or the program cannot be run: the process has ended then.
-pub fn release(folder: BorrowedFd<'_>, name: &str, state: &[u8]) -> Result<()> {
+pub fn release(
+    folder: BorrowedFd<'_>,
+    name: &str,
+    state: &[u8],
+    child: (i32, BorrowedFd<'_>),
+    listens: Listens<'_>,
+) -> Result<()> {
     let connection = connect(folder, name).step("hold", || "reach the process that waits to be started")?;
     channel::send(&connection, state, &[]).step("hold", || "let the process go")?;
-    match channel::receive(&connection).step("hold", || "hear from the process")? {
-        None => Ok(()),
-        Some(message) => match serde_json::from_slice(&message.body) {
-            Ok(Word::Failed(error)) => Err(error),
-            _ => Err(Error::new("hold", "the process sent a message that cannot be read")),
-        },
+    while let Some(message) = channel::receive(&connection).step("hold", || "hear from the process")? {
+        match serde_json::from_slice(&message.body) {
+            Ok(Word::Failed(error)) => return Err(error),
+            Ok(Word::Listener(number)) => {
+                listener::take(connection.as_fd(), child, number, &mut *listens)?;
+            }
+            _ => return Err(Error::new("hold", "the process sent a message that cannot be read")),
+        }
     }
+    Ok(())
 }
 
 /// In the child: waits to be let go, and then does `last`, which returns only the reason why it could not.
 pub(crate) fn wait(
     listener: BorrowedFd<'_>,
-    last: impl FnOnce(&[u8]) -> Result<Infallible>,
+    last: impl FnOnce(&[u8], BorrowedFd<'_>) -> Result<Infallible>,
 ) -> Result<Infallible> {
     let (connection, state) = loop {
         let connection = match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
@@ -70,7 +81,8 @@ pub(crate) fn wait(
             break (connection, message.body);
         }
     };
-    last(&state).inspect_err(|error| tell(connection.as_fd(), &Word::Failed(error.clone()), &[]))
+    last(&state, connection.as_fd())
+        .inspect_err(|error| tell(connection.as_fd(), &Word::Failed(error.clone()), &[]))
 }
 
 fn connect(folder: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {

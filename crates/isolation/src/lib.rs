@@ -15,6 +15,7 @@
 //! | its files as others read and write them | [`view`], [`inside`] |
 //! | the last steps before a program runs, first or later | `program`, `terminal` |
 //! | a child that waits before these, and programs run on the way | [`hold`], [`hooks`] |
+//! | who answers a filter that asks | [`listener`] |
 //!
 //! This crate knows no engine, image or network: those above it write the plan and wire the network.
 
@@ -28,6 +29,7 @@ mod error;
 pub mod hold;
 pub mod hooks;
 pub mod inside;
+pub mod listener;
 mod messages;
 pub mod mounts;
 pub mod namespaces;

@@ -28,6 +28,8 @@ pub(crate) enum Word {
     Terminal,
     /// Its mounts are attached; it waits for what its hooks are to read.
     Mounted,
+    /// Its filter asks at this descriptor of its: see [`crate::listener`].
+    Listener(i32),
     /// How long its steps took.
     Laps(Vec<Lap>),
     /// It cannot go on.

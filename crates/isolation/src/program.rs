@@ -20,12 +20,14 @@ use crate::users::User;
 const STEP: &str = "program";
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Becomes the program. Returns only the reason why not.
+/// Becomes the program. Returns only the reason why not. At the other end of `socket` somebody hears of a filter that
+/// asks.
 pub(crate) fn execute(
     process: &Process,
     user: &User,
     console: Option<&OwnedFd>,
     streams: Option<&Streams>,
+    socket: BorrowedFd<'_>,
 ) -> Result<Infallible> {
     take_streams(console, streams)?;
     // A kernel without keyrings has none to leak; a user's quota being used up is the only other reason.
@@ -48,7 +50,7 @@ pub(crate) fn execute(
     if process.no_new_privileges {
         rustix::thread::set_no_new_privs(true).step("no_new_privs", || "set no_new_privs")?;
     } else {
-        filter(process)?;
+        filter(process, socket)?;
     }
     capabilities::bound(&process.capabilities)?;
     rustix::thread::set_keep_capabilities(true)
@@ -61,7 +63,7 @@ pub(crate) fn execute(
         .or_else(|_| enter_cwd(&process.cwd))
         .step("working directory", || format!("enter the working directory {}", process.cwd))?;
     if process.no_new_privileges {
-        filter(process)?;
+        filter(process, socket)?;
     }
     // Last, since a change of user clears it: whatever happens to the supervisor, the container ends with it.
     if !process.extras.outlives_its_maker {
@@ -132,16 +134,16 @@ pub(crate) fn take_streams(console: Option<&OwnedFd>, streams: Option<&Streams>)
     Ok(())
 }
 
-fn filter(process: &Process) -> Result<()> {
+fn filter(process: &Process, socket: BorrowedFd<'_>) -> Result<()> {
     let Some(program) = &process.seccomp else { return Ok(()) };
     let instructions: Vec<bulkhead_sys::seccomp::Instruction> = program
         .instructions
         .iter()
         .map(|i| bulkhead_sys::seccomp::Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
         .collect();
-    bulkhead_sys::seccomp::install(&instructions, program.flags)
-        .map(drop)
-        .step("seccomp", || "install the system call filter")
+    let listener = bulkhead_sys::seccomp::install(&instructions, program.flags)
+        .step("seccomp", || "install the system call filter")?;
+    listener.map_or(Ok(()), |listener| crate::listener::hand_over(socket, &listener))
 }
 
 fn become_user(user: &User) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What this process does while a container is born: its loopback link, the hooks of this side, its record.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bulkhead_isolation::birth::Attendant;
 use bulkhead_isolation::hooks::{self, Hook};
@@ -31,6 +31,10 @@ impl Attendant for Recorder<'_> {
         let body = state.for_hooks(Status::Creating);
         hooks::run(&self.hooks, &body)?;
         Ok(body)
+    }
+
+    fn listens(&mut self, pid: i32, listener: OwnedFd) -> Result<()> {
+        crate::listener::send(&self.container.state, Status::Creating, pid, &listener)
     }
 
     fn ready(&mut self, pid: i32) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::attendant::Recorder;
 use crate::commands::Context;
 use crate::error::{Doing, Error, Result, text};
 use crate::log::now_exactly;
+use crate::spec::process::Process;
 use crate::spec::{Checked, Spec};
 use crate::state::{State, Status, check_id};
 use crate::store::{Container, START};
@@ -74,6 +75,9 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
     let group = group(spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()), &flags.id)?;
     let mut checked = spec.check(&bundle, &group)?;
     checked.warnings.iter().for_each(|warning| context.log.warn(warning));
+    if let Some(note) = spec.process.as_ref().and_then(Process::note) {
+        context.log.note(&note);
+    }
     caller::pass_descriptors(&mut checked.plan.process, flags.preserve_fds)?;
     checked.plan.process.extras.keeps_keyring = flags.no_new_keyring;
     let terminal = checked.plan.process.terminal.is_some();

@@ -42,6 +42,7 @@ mod console;
 mod error;
 mod foreground;
 mod launch;
+mod listener;
 mod log;
 mod loopback;
 mod process;

@@ -44,6 +44,13 @@ impl Log {
         self.line("warning", message);
     }
 
+    /// What few want to know: for a log of its own, or one that tells more; not for whoever watches stderr.
+    pub(crate) fn note(&mut self, message: &str) {
+        if self.file.is_some() || self.debug {
+            self.line("warning", message);
+        }
+    }
+
     pub(crate) fn debug(&mut self, message: &str) {
         if self.debug {
             self.line("debug", message);

@@ -145,6 +145,37 @@ pub fn receive(socket: impl AsFd) -> io::Result<Option<Message>> {
     }
 }
 
+/// Sends a short message by write(2), for a process that can rely on no other call. SIGPIPE must be ignored.
+///
+/// # Errors
+/// EPIPE when the other side is gone; EINVAL for a message that is not short.
+pub fn write_plainly(socket: impl AsFd, body: &[u8]) -> io::Result<()> {
+    if body.len() > INLINE {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    let packet: Vec<u8> = [IN_PACKET].iter().chain(body).copied().collect();
+    loop {
+        match rustix::io::write(&socket, &packet) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return Ok(result.map(drop)?),
+        }
+    }
+}
+
+/// Waits for a message of which only its coming counts, by read(2); whether one came, or the end.
+///
+/// # Errors
+/// The kernel's.
+pub fn read_plainly(socket: impl AsFd) -> io::Result<bool> {
+    let mut packet = [0u8; 16];
+    loop {
+        match rustix::io::read(&socket, &mut packet) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return Ok(result? > 0),
+        }
+    }
+}
+
 /// How long the next packet is, which is waited for; 0 at the end. Most are short: to have room for the largest in each
 /// case would cost more, in pages that must be zeroed, than to ask.
 fn next_length(socket: BorrowedFd<'_>) -> io::Result<usize> {

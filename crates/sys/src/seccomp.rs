@@ -19,6 +19,21 @@ pub struct Instruction {
     pub k: u32,
 }
 
+/// Whether this kernel takes filters with these flags. (It looks at the flags first, and then for the filter, which is
+/// not there.)
+pub fn takes(flags: u32) -> bool {
+    // SAFETY: the null pointer is never followed: the kernel copies from it as from any address of ours, and fails.
+    let result = check(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            std::ptr::null::<libc::sock_fprog>(),
+        )
+    });
+    result.is_err_and(|error| error.raw_os_error() == Some(libc::EFAULT))
+}
+
 /// Installs `filter` for this process. With SECCOMP_FILTER_FLAG_NEW_LISTENER in `flags` the notification
 /// descriptor is returned.
 ///

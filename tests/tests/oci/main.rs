@@ -10,6 +10,7 @@ mod exec;
 mod hooks;
 mod hostile;
 mod lifecycle;
+mod listener;
 mod mounts;
 mod namespaces;
 mod podman;

@@ -12,6 +12,7 @@ use super::{PATIENCE, Running};
 use crate::cgroups::Created;
 use crate::child;
 use crate::error::{Error, Result, Step};
+use crate::listener::{self, Listens};
 use crate::messages::{Delivery, Streams, Word, tell};
 use crate::namespaces::{self, JoinedAtClone, user::UserNamespace};
 use crate::plan::Plan;
@@ -175,7 +176,7 @@ impl Unborn {
             .map(OwnedFd::from)
             // A child that has gone has most likely said why.
             .or_else(|error| {
-                self.listen(&mut Trace::new(false))
+                self.listen(&mut Trace::new(false), &mut listener::nobody)
                     .and(Err(error).step("network", || "open the new network namespace"))
             })
     }
@@ -198,7 +199,8 @@ impl Unborn {
     /// Sends; a child that has gone has most likely said why.
     pub(super) fn say(&self, body: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
         channel::send(&self.socket, body, fds).or_else(|error| {
-            self.listen(&mut Trace::new(false)).and(Err(error).step("clone", || "talk to the child"))
+            self.listen(&mut Trace::new(false), &mut listener::nobody)
+                .and(Err(error).step("clone", || "talk to the child"))
         })
     }
 
@@ -206,9 +208,14 @@ impl Unborn {
     ///
     /// The child may be in a PID namespace whose members can stop it: `patience` seconds are enough for a machine
     /// under load, and then it is ended, so that whoever waits here goes on.
-    pub(crate) fn see_it_run(mut self, patience: i64, trace: &mut Trace) -> Result<Running> {
+    pub(crate) fn see_it_run(
+        mut self,
+        patience: i64,
+        trace: &mut Trace,
+        listens: Listens<'_>,
+    ) -> Result<Running> {
         self.await_word(patience)?;
-        let terminal = self.listen(trace)?;
+        let terminal = self.listen(trace, listens)?;
         // An end without a word is the program's start, or the death of a child that somebody killed: whoever owns the
         // pidfd learns that as it would of the program.
         let pidfd = self.pidfd.take().ok_or_else(|| Error::new("clone", "the child is gone"))?;
@@ -242,7 +249,7 @@ impl Unborn {
         }
     }
 
-    fn listen(&self, trace: &mut Trace) -> Result<Option<OwnedFd>> {
+    fn listen(&self, trace: &mut Trace, listens: Listens<'_>) -> Result<Option<OwnedFd>> {
         let mut terminal = None;
         while let Some(mut message) =
             channel::receive(&self.socket).step("clone", || "hear from the child")?
@@ -250,6 +257,11 @@ impl Unborn {
             match serde_json::from_slice(&message.body) {
                 Ok(Word::Terminal) => terminal = message.fds.pop(),
                 Ok(Word::Mounted) => {}
+                Ok(Word::Listener(number)) => {
+                    let child =
+                        self.pidfd.as_ref().ok_or_else(|| Error::new("clone", "the child is gone"))?;
+                    listener::take(self.socket.as_fd(), (self.pid, child.as_fd()), number, listens)?;
+                }
                 Ok(Word::Laps(laps)) => {
                     trace.lap("child ready");
                     trace.adopt("child: ", laps);

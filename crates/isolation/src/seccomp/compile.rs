@@ -75,6 +75,22 @@ pub fn compile(seccomp: &Seccomp, arch: Arch) -> Result<Program, SeccompError> {
     Ok(Program { instructions, flags })
 }
 
+fn bit(flag: &Flag) -> u32 {
+    match flag {
+        Flag::Tsync => TSYNC,
+        Flag::Log => LOG,
+        Flag::SpecAllow => SPEC_ALLOW,
+        Flag::WaitKillableRecv => WAIT_KILLABLE_RECV,
+        Flag::Other(_) => 0,
+    }
+}
+
+/// Whether this kernel takes filters with the flag.
+pub fn supported(flag: &Flag) -> bool {
+    let along = if *flag == Flag::WaitKillableRecv { NEW_LISTENER } else { 0 };
+    bit(flag) != 0 && bulkhead_sys::seccomp::takes(bit(flag) | along)
+}
+
 fn flags(seccomp: &Seccomp) -> Result<u32, SeccompError> {
     let mut bits = 0;
     match &seccomp.flags {
@@ -84,14 +100,11 @@ fn flags(seccomp: &Seccomp) -> Result<u32, SeccompError> {
         Some(words) => {
             for (at, word) in words.iter().enumerate() {
                 bits |= match word {
-                    Flag::Tsync => TSYNC,
-                    Flag::Log => LOG,
-                    Flag::SpecAllow => SPEC_ALLOW,
-                    Flag::WaitKillableRecv => WAIT_KILLABLE_RECV,
                     Flag::Other(word) => {
                         let expected = format!("it must be one of {}", Flag::WORDS.join(", "));
                         return Err(SeccompError::value(format!("flags[{at}]"), word, expected));
                     }
+                    known => bit(known),
                 };
             }
         }

@@ -65,7 +65,7 @@ mod properties;
 
 pub use arch::Arch;
 pub use bpf::{Instruction, MAX_INSTRUCTIONS};
-pub use compile::compile;
+pub use compile::{compile, supported};
 pub use docker::{ArchMap, DockerProfile, DockerRule, Filter};
 pub use error::SeccompError;
 pub use policy::default_policy;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bulkhead_isolation::cgroups::Created;
-use bulkhead_isolation::enter::{Container as Entered, enter};
+use bulkhead_isolation::enter::{Container as Entered, enter_listened};
 use bulkhead_isolation::trace::Trace;
 use bulkhead_isolation::{Kind, cgroups};
 use clap::Args;
@@ -104,6 +104,9 @@ impl Exec {
         let mut process =
             described.plan(state.seccomp.as_ref(), state.personality.as_ref(), &mut warnings)?;
         warnings.iter().for_each(|warning| context.log.warn(warning));
+        if let Some(note) = described.note() {
+            context.log.note(&note);
+        }
         caller::pass_descriptors(&mut process, self.preserve_fds)?;
         let socket = match (&self.console_socket, process.terminal) {
             (Some(path), Some(_)) => Some(console::connect(path)?),
@@ -127,7 +130,11 @@ impl Exec {
         }
         let cgroup = Created::open(&state.cgroup)?;
         let entered = Entered { first: first.as_fd(), namespaces: &state.namespaces, cgroup: &cgroup };
-        let mut running = enter(entered, &process, streams, &mut Trace::new(false)).map_err(failed)?;
+        let mut running =
+            enter_listened(entered, &process, streams, &mut Trace::new(false), &mut |pid, listener| {
+                crate::listener::send(state, Status::Running, pid, &listener)
+            })
+            .map_err(failed)?;
         let told = match (&socket, running.terminal.take()) {
             (Some(socket), Some(terminal)) => console::send(socket, &terminal),
             (_, terminal) => {

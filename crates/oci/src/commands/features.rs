@@ -1,7 +1,7 @@
 //! `features`: what this runtime can do (features.md), so that callers need not try.
 
 use bulkhead_isolation::capabilities;
-use bulkhead_isolation::seccomp::{Action, Architecture, Flag, Operator};
+use bulkhead_isolation::seccomp::{Action, Architecture, Flag, Operator, supported};
 use clap::Args;
 use serde_json::json;
 
@@ -14,8 +14,9 @@ pub(super) struct Features {}
 
 impl Features {
     pub(super) fn run(&self, _context: &mut Context) -> Result<u8> {
-        // What waits for an answer is refused as yet.
-        let actions: Vec<&&str> = Action::WORDS.iter().filter(|word| **word != "SCMP_ACT_NOTIFY").collect();
+        // What the kernel does not have would fail when the filter is installed.
+        let supports = |word: &&&str| supported(&Flag::from((**word).to_owned()));
+        let flags: Vec<&&str> = Flag::WORDS.iter().filter(supports).collect();
         let names: Vec<String> = capabilities::NAMES.iter().map(|name| format!("CAP_{name}")).collect();
         print_json(&json!({
             "ociVersionMin": "1.0.0",
@@ -28,11 +29,11 @@ impl Features {
                 "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
                 "seccomp": {
                     "enabled": true,
-                    "actions": actions,
+                    "actions": Action::WORDS,
                     "operators": Operator::WORDS,
                     "archs": Architecture::WORDS,
                     "knownFlags": Flag::WORDS,
-                    "supportedFlags": Flag::WORDS,
+                    "supportedFlags": flags,
                 },
                 "apparmor": { "enabled": false },
                 "selinux": { "enabled": false },

@@ -1,5 +1,7 @@
 //! `start`: lets a container's program run.
 
+use std::os::fd::AsFd;
+
 use clap::Args;
 
 use bulkhead_isolation::{hold, hooks};
@@ -25,7 +27,14 @@ impl Start {
             other => return Err(Error::invalid(format!("cannot start a container in the {other} state"))),
         }
         let state = &container.state;
-        let released = hold::release(container.folder(), START, &state.for_hooks(Status::Created));
+        let first = container.first().ok_or(Error::NotRunning)?;
+        let released = hold::release(
+            container.folder(),
+            START,
+            &state.for_hooks(Status::Created),
+            (state.first.pid, first.as_fd()),
+            &mut |pid, listener| crate::listener::send(state, Status::Created, pid, &listener),
+        );
         container.started();
         released?;
         if let Err(error) = hooks::run(&state.hooks.poststart(), &state.for_hooks(Status::Running)) {

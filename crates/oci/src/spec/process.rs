@@ -166,7 +166,7 @@ impl Process {
             return Err(Error::invalid("Cwd must be an absolute path"));
         }
         let user = self.user.clone().unwrap_or_default();
-        let (capabilities, unknown) = self.capabilities.clone().unwrap_or_default().sets();
+        let (capabilities, unknown, _) = self.capabilities.clone().unwrap_or_default().sets();
         if !unknown.is_empty() {
             warnings.push(format!("ignoring capabilities that are unknown or cannot be had: {unknown:?}"));
         }
@@ -202,6 +202,16 @@ impl Process {
         })
     }
 
+    /// What is said to whoever reads the log, of what callers have come to rely on being passed over in silence.
+    pub(crate) fn note(&self) -> Option<String> {
+        let (_, _, impossible) = self.capabilities.clone().unwrap_or_default().sets();
+        (!impossible.is_empty()).then(|| {
+            format!(
+                "ambient capabilities that are not permitted and inheritable are passed over: {impossible:?}"
+            )
+        })
+    }
+
     fn limits(&self) -> Result<Vec<Rlimit>> {
         let mut all: Vec<Rlimit> = Vec::new();
         for (index, limit) in self.rlimits.iter().flatten().enumerate() {
@@ -225,17 +235,14 @@ impl Process {
 fn filter(seccomp: &Seccomp) -> Result<Program> {
     let refuse =
         |error: &dyn std::fmt::Display| Error::invalid(format!("config.json: linux.seccomp: {error}"));
+    crate::listener::check(seccomp)?;
     let arch = Arch::native().map_err(|error| refuse(&error))?;
-    let program = compile(seccomp, arch).map_err(|error| refuse(&error))?;
-    if program.listens() {
-        return Err(Error::unsupported("linux.seccomp with SCMP_ACT_NOTIFY"));
-    }
-    Ok(program)
+    compile(seccomp, arch).map_err(|error| refuse(&error))
 }
 
 impl Capabilities {
-    /// The sets as far as this machine has them, and the names of the others.
-    fn sets(&self) -> (Sets, Vec<String>) {
+    /// The sets as far as this machine has them, the names of the others, and those that cannot be ambient.
+    fn sets(&self) -> (Sets, Vec<String>, Vec<String>) {
         let had = bounding_set();
         let mut unknown = Vec::new();
         let mut set = |names: &Option<Vec<String>>| {
@@ -258,9 +265,9 @@ impl Capabilities {
         };
         // The kernel gives only what is both of these; configurations that say otherwise are common.
         let possible = sets.ambient.and(sets.permitted).and(sets.inheritable);
-        unknown.extend(sets.ambient.without(possible).names().iter().map(|name| format!("{name} (ambient)")));
+        let impossible = sets.ambient.without(possible).names().iter().map(ToString::to_string).collect();
         sets.ambient = possible;
-        (sets, unknown)
+        (sets, unknown, impossible)
     }
 }
 
