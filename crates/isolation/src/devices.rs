@@ -21,14 +21,35 @@ use crate::namespaces::user::UserNamespace;
 
 const STEP: &str = "devices";
 
+/// What a node is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeKind {
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+    /// A named pipe.
+    Pipe,
+}
+
+impl NodeKind {
+    pub(crate) fn file_type(self) -> FileType {
+        match self {
+            NodeKind::Character => FileType::CharacterDevice,
+            NodeKind::Block => FileType::BlockDevice,
+            NodeKind::Pipe => FileType::Fifo,
+        }
+    }
+}
+
 /// A device node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Its path in the container, below /dev.
     pub path: String,
-    /// Whether it is a block device; otherwise a character device.
-    pub block: bool,
-    /// Major number.
+    /// What it is of.
+    pub kind: NodeKind,
+    /// Major number; of no meaning for a pipe.
     pub major: u32,
     /// Minor number.
     pub minor: u32,
@@ -61,11 +82,14 @@ const FOLDERS: [&str; 3] = ["pts", "shm", "mqueue"];
 /// container's own nodes follow as mounts, to be attached over them ([`nodes_to_attach`]).
 pub(crate) fn prepare(
     extra: &[Device],
+    label: Option<&str>,
     attributes: Attributes,
     user: &UserNamespace,
 ) -> Result<Vec<OwnedFd>> {
     let attributes = Attributes { nosuid: true, nodev: false, readonly: false, ..attributes };
-    let dev = pseudo::mount("tmpfs", &[("mode", "0755"), ("size", "64m")], attributes)?;
+    let mut options = vec![("mode", "0755"), ("size", "64m")];
+    options.extend(label.map(|label| ("context", label)));
+    let dev = pseudo::mount("tmpfs", &options, attributes)?;
     let root = user.outside(0, 0)?;
     for (name, major, minor) in STANDARD {
         node(&dev, name, FileType::CharacterDevice, (major, minor), 0o666, root)?;
@@ -81,10 +105,7 @@ pub(crate) fn prepare(
             Error::new(STEP, format!("the device {} is not below /dev: give it a path there", device.path))
         })?;
         let (folder, name) = parents(&dev, below, root)?;
-        let kind = if device.block { FileType::BlockDevice } else { FileType::CharacterDevice };
-        let own = (device.uid, device.gid);
-        let owner = if device.of_host { own } else { user.outside(own.0, own.1).unwrap_or(root) };
-        node(folder.as_ref().unwrap_or(&dev), name, kind, (device.major, device.minor), device.mode, owner)?;
+        make(folder.as_ref().unwrap_or(&dev), name, device, user)?;
     }
     if root != (0, 0) {
         for name in FOLDERS.into_iter().chain(LINKS.map(|(name, _)| name)).chain([""]) {
@@ -100,6 +121,15 @@ pub(crate) fn prepare(
         );
     }
     Ok(made)
+}
+
+/// Makes a device's node in `folder`.
+pub(crate) fn make(folder: &OwnedFd, name: &str, device: &Device, user: &UserNamespace) -> Result<()> {
+    let own = (device.uid, device.gid);
+    let owner =
+        if device.of_host { own } else { user.outside(own.0, own.1).or_else(|_| user.outside(0, 0))? };
+    let numbers = if device.kind == NodeKind::Pipe { (0, 0) } else { (device.major, device.minor) };
+    node(folder, name, device.kind.file_type(), numbers, device.mode, owner)
 }
 
 /// Where an engine in a container attaches nodes that it cannot make: paths below /dev.

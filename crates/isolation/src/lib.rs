@@ -16,6 +16,7 @@
 //! | the last steps before a program runs, first or later | `program`, `terminal` |
 //! | a child that waits before these, and programs run on the way | [`hold`], [`hooks`] |
 //! | who answers a filter that asks | [`listener`] |
+//! | AppArmor, SELinux | [`labels`] |
 //!
 //! This crate knows no engine, image or network: those above it write the plan and wire the network.
 
@@ -29,6 +30,7 @@ mod error;
 pub mod hold;
 pub mod hooks;
 pub mod inside;
+pub mod labels;
 pub mod listener;
 mod messages;
 pub mod mounts;

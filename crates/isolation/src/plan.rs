@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::capabilities::Capabilities;
 use crate::cgroups::Cgroup;
 use crate::hooks::Hook;
+use crate::labels::Labels;
 use crate::mounts::Mount;
 use crate::namespaces::Namespaces;
 use crate::priorities::Scheduler;
@@ -110,6 +111,12 @@ pub struct Extras {
     pub io_priority: Option<u16>,
     /// How it is scheduled.
     pub scheduler: Option<Scheduler>,
+    /// The processors that it may run on, if not all of its group.
+    #[serde(default)]
+    pub processors: Option<Vec<u32>>,
+    /// What security modules hold it to.
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 /// A user by numbers.

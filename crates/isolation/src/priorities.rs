@@ -2,6 +2,7 @@
 //! namespace of its own a child has no right to anything but less.
 
 use bulkhead_sys::scheduling::{self, Attributes};
+use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, Step};
@@ -28,6 +29,26 @@ pub struct Scheduler {
     pub period: u64,
 }
 
+/// Has a process (0: this one), and what it starts, run on these processors alone; of those that there are, and that its
+/// group has, at least one must be among them.
+///
+/// # Errors
+/// There is none.
+pub fn run_on(pid: i32, processors: &[u32]) -> Result<()> {
+    let mut set = CpuSet::new();
+    for number in processors.iter().filter_map(|number| usize::try_from(*number).ok()) {
+        if number < CpuSet::MAX_CPU {
+            set.set(number);
+        }
+    }
+    let pid = rustix::process::Pid::from_raw(pid);
+    rustix::thread::sched_setaffinity(pid, &set)
+        .step(STEP, || format!("run on the processors {processors:?}"))
+}
+
+/// The highest number that a processor can have, and one.
+pub const PROCESSORS: u32 = 1024;
+
 /// Sets them for the child `pid` (for this process itself: 0), and for what it executes.
 pub(crate) fn apply(extras: &Extras, pid: i32) -> Result<()> {
     if let Some(Scheduler { policy, flags, nice, priority, runtime, deadline, period }) = extras.scheduler {
@@ -36,6 +57,9 @@ pub(crate) fn apply(extras: &Extras, pid: i32) -> Result<()> {
         (attributes.priority, attributes.runtime) = (priority, runtime);
         (attributes.deadline, attributes.period) = (deadline, period);
         scheduling::set_scheduling(pid, attributes).step(STEP, || "set how the program is scheduled")?;
+    }
+    if let Some(processors) = &extras.processors {
+        run_on(pid, processors)?;
     }
     if let Some(priority) = extras.io_priority {
         scheduling::set_io_priority(pid, priority)

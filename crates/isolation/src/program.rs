@@ -12,6 +12,7 @@ use rustix::process::{Gid, Signal, Uid};
 
 use crate::capabilities;
 use crate::error::{Error, Kind, Result, Step, describe};
+use crate::labels;
 use crate::messages::Streams;
 use crate::mounts::target;
 use crate::plan::Process;
@@ -30,6 +31,7 @@ pub(crate) fn execute(
     socket: BorrowedFd<'_>,
 ) -> Result<Infallible> {
     take_streams(console, streams)?;
+    labels::apply(&process.extras.labels)?;
     // A kernel without keyrings has none to leak; a user's quota being used up is the only other reason.
     if !process.extras.keeps_keyring {
         match bulkhead_sys::keyring::join_new_session() {

@@ -61,6 +61,14 @@ impl Error {
         Error::Invalid(message.into())
     }
 
+    /// Something is asked for that this runtime does where the machine can, and this one cannot.
+    pub(crate) fn absent(what: &str, needed: &str) -> Error {
+        Error::Invalid(format!(
+            "config.json: {what}: this machine has no {needed} (or does not use it): take it out of the container's \
+             configuration"
+        ))
+    }
+
     pub(crate) fn unsupported(what: impl Into<String>) -> Error {
         Error::Unsupported(what.into())
     }

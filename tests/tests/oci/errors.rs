@@ -35,14 +35,14 @@ fn a_json_log_has_a_line_that_callers_can_read() {
 #[test]
 fn what_cannot_be_done_is_refused_by_name_and_leaves_nothing() {
     let host = Host::new("oci-refused");
-    let cases: [(&str, Value, &str); 29] = [
+    let cases: [(&str, Value, &str); 30] = [
         ("/ociVersion", json!("2.0.0"), "ociVersion"),
         ("/process", Value::Null, "process property must not be empty"),
         ("/process/args", json!([]), "args must not be empty"),
         ("/process/cwd", json!("tmp"), "Cwd must be an absolute path"),
         ("/process/user/uid", json!(-1), "process.user.uid: invalid value: integer `-1`"),
-        ("/process/apparmorProfile", json!("p"), "process.apparmorProfile is not supported"),
-        ("/process/selinuxLabel", json!("l"), "process.selinuxLabel is not supported"),
+        ("/process/apparmorProfile", json!("p"), "process.apparmorProfile: this machine has no AppArmor"),
+        ("/process/selinuxLabel", json!("l"), "process.selinuxLabel: this machine has no SELinux"),
         (
             "/process/rlimits",
             json!([{ "type": "RLIMIT_X", "soft": 1, "hard": 1 }]),
@@ -56,12 +56,9 @@ fn what_cannot_be_done_is_refused_by_name_and_leaves_nothing() {
         ("/root/path", json!("nothing"), "invalid rootfs"),
         ("/root", Value::Null, "root is missing"),
         ("/mounts/0/destination", json!(3), "mounts[0].destination: invalid type"),
-        ("/mounts/0/options", json!(["remount"]), "remount is not supported"),
-        (
-            "/mounts/3/options",
-            json!(["shared"]),
-            "mounts[3] (/dev/shm): the mount option shared is not supported",
-        ),
+        ("/mounts/1/options", json!(["remount", "size=1k"]), "the option size of a remount is not supported"),
+        ("/process/execCPUAffinity", json!({ "initial": "0-x" }), "process.execCPUAffinity.initial"),
+        ("/process/execCPUAffinity", json!({ "final": 1 }), "process.execCPUAffinity.final"),
         ("/hooks", json!({ "prestart": [{ "path": "sh" }] }), "hooks.prestart[0].path"),
         ("/hooks", json!({ "poststop": [{ "path": "/bin/sh", "timeout": 0 }] }), "hooks.poststop[0].timeout"),
         ("/linux/namespaces", json!([{ "type": "pid" }]), "without a mount namespace"),
@@ -78,7 +75,7 @@ fn what_cannot_be_done_is_refused_by_name_and_leaves_nothing() {
             "USER namespace isn't enabled",
         ),
         ("/linux/intelRdt", json!({ "closID": "x" }), "linux.intelRdt is not supported"),
-        ("/linux/mountLabel", json!("l"), "linux.mountLabel (SELinux) is not supported"),
+        ("/linux/mountLabel", json!("l"), "linux.mountLabel: this machine has no SELinux"),
         ("/linux/sysctl", json!({ "kernel.panic": "1" }), "linux.sysctl: kernel.panic"),
         ("/linux/resources/cpu", json!({ "shares": -5 }), "linux.resources.cpu.shares: invalid value"),
         ("/linux/resources/rdma", json!({ "mlx": {} }), "linux.resources.rdma is not supported"),
@@ -128,7 +125,10 @@ fn flags_that_mean_nothing_here_are_refused() {
     bundle.run("--preserve-fds 9").fails(1, "please check that preserved-fd");
     bundle.run("--console-socket /run/none").fails(1, "cannot use console socket");
     oci(&host, "--systemd-cgroup run --bundle /run/b test").fails(1, "--systemd-cgroup is not supported");
-    oci(&host, "--rootless true run --bundle /run/b test").fails(1, "--rootless=true is not supported");
+    oci(&host, "--rootless maybe run --bundle /run/b test").fails(1, "invalid --rootless");
+    for whether in ["true", "false", "auto"] {
+        oci(&host, &format!("--rootless {whether} run --bundle /run/b test")).run().succeeds();
+    }
     oci(&host, "checkpoint --image-path x one").fails(1, "checkpoint is not supported");
     oci(&host, "restore one").fails(1, "restore is not supported");
     oci(&host, "spec --bundle /run/b").fails(1, "File config.json exists. Remove it first");

@@ -30,8 +30,8 @@ fn a_later_program_is_in_the_container_s_namespaces_as_the_flags_say() {
     exec("", "grep CapEff /proc/self/status").prints("CapEff:\t0000000020000420");
     exec("--cap CAP_CHOWN", "grep CapEff /proc/self/status").prints("CapEff:\t0000000020000421");
     exec("", "nosuch").fails(255, "executable file not found in $PATH");
-    exec("--process-label x", "true").fails(255, "selinuxLabel is not supported");
-    exec("--cgroup x", "true").fails(255, "--cgroup is not supported");
+    exec("--process-label x", "true").fails(255, "selinuxLabel: this machine has no SELinux");
+    exec("--apparmor x", "true").fails(255, "apparmorProfile: this machine has no AppArmor");
     exec("", "").fails(255, "a program is needed");
     oci(&host, "delete -f one").run().succeeds();
     host.finish();
@@ -67,6 +67,45 @@ fn descriptors_are_passed_on_only_if_asked_for() {
     Bundle::new(&host, "c", "exec sleep 1000").start("one");
     oci(&host, "exec --preserve-fds 1 one sh -c 'cat <&3' 3< /run/file").prints("content");
     oci(&host, "exec one sh -c 'cat <&3' 3< /run/file").run().ends_with(1);
+    oci(&host, "delete -f one").run().succeeds();
+    host.finish();
+}
+
+#[test]
+fn it_can_be_in_a_group_below_and_on_processors_of_its_own() {
+    let host = Host::new("oci-exec-group");
+    Bundle::new(&host, "b", "exec sleep 1000")
+        .with(|config| config["process"]["execCPUAffinity"] = json!({ "initial": "0", "final": "0" }))
+        .start("one");
+    let exec = |flags: &str, program: &str| oci(&host, &format!("exec {flags} one {program}"));
+    let allowed = "grep Cpus_allowed_list /proc/self/status";
+    exec("", allowed).prints("Cpus_allowed_list:\t0");
+    let first = host.sh(&format!("{allowed}")).stdout();
+    let process = json!({ "args": ["sh", "-c", allowed], "cwd": "/", "env": ["PATH=/bin"], "execCPUAffinity": { "initial": "0" } });
+    // With nothing said about later, all that the group has.
+    oci(&host, "exec --process - one").stdin(process.to_string()).prints(&first);
+    oci(&host, "exec --process - one")
+        .stdin(process.to_string().replace("\"0\"", "\"1000\""))
+        .fails(255, "run on the processors");
+    exec("--cgroup below", "true").fails(255, "below");
+    exec("--cgroup ../..", "true").fails(255, "leads upwards");
+    exec("--cgroup nosuch:below", "true").run().ends_with(255);
+    let groups = "/sys/fs/cgroup/*/bulkhead-runtime/one /sys/fs/cgroup/bulkhead-runtime/one";
+    host.sh(&format!("for group in {groups}; do test ! -d $group || mkdir $group/below; done"))
+        .run()
+        .succeeds();
+    // A group of cpusets begins empty.
+    host.sh("cd /sys/fs/cgroup/cpuset/bulkhead-runtime/one 2> /dev/null || exit 0; for file in cpuset.cpus cpuset.mems; do cat $file > below/$file; done").run().succeeds();
+    let inside = exec("--cgroup below", "cat /proc/self/cgroup").stdout();
+    let known = |line: &&str| line.ends_with("/below");
+    assert!(inside.lines().any(|line| known(&line)), "{inside}");
+    if inside.lines().filter(known).count() > 1 {
+        let some = exec("--cgroup pids,memory:below", "cat /proc/self/cgroup").stdout();
+        let of =
+            |name: &str| some.lines().find(|line| line.split(':').nth(1) == Some(name)).unwrap().to_owned();
+        assert!(of("pids").ends_with("/below") && of("memory").ends_with("/below"), "{some}");
+        assert!(!of("freezer").ends_with("/below"), "{some}");
+    }
     oci(&host, "delete -f one").run().succeeds();
     host.finish();
 }

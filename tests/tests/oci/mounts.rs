@@ -136,11 +136,10 @@ fn devices_are_the_standard_ones_and_those_named() {
     assert!(said.contains("crw-r----- 7 8 1, 11"), "{said}");
     assert!(said.contains("/proc/self/fd/0\npts/ptmx\n1\n"), "not allowed, so not opened: {said}");
     for (device, reason) in [
-        (json!({ "type": "p", "path": "/dev/p" }), "linux.devices[0] of type p"),
-        (
-            json!({ "type": "c", "path": "/other", "major": 1, "minor": 3 }),
-            "linux.devices[0] outside of /dev",
-        ),
+        (json!({ "type": "c", "path": "/a/../b", "major": 1, "minor": 3 }), "linux.devices[0].path"),
+        (json!({ "type": "c", "path": "dev/x", "major": 1, "minor": 3 }), "linux.devices[0].path"),
+        (json!({ "type": "c", "path": "/etc/passwd", "major": 1, "minor": 3 }), "something else is there"),
+        (json!({ "type": "p", "path": "/bin" }), "something else is there"),
         (json!({ "type": "x", "path": "/dev/x" }), "linux.devices[0].type"),
     ] {
         let bundle =
@@ -162,5 +161,70 @@ fn masked_and_readonly_paths_are_that() {
     });
     host.sh("cd /run/b/rootfs/etc; mkdir secret; touch secret/a fixed; echo one > one").run().succeeds();
     bundle.run("").prints("0\n0\nro\nro");
+    host.finish();
+}
+
+#[test]
+fn devices_can_be_pipes_and_anywhere() {
+    let host = Host::new("oci-devices-elsewhere");
+    let script = "stat -c '%F %t,%T %a %u:%g' /some/where/zero /dev/pipe /tmp/pipe /link/full; \
+                  head -c 2 /link/full | wc -c; (echo through > /tmp/pipe &); cat /tmp/pipe; ls /";
+    let mut bundle = Bundle::new(&host, "b", script).with(|config| {
+        config["linux"]["devices"] = json!([
+            { "type": "c", "path": "/some/where/zero", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 7, "gid": 8 },
+            { "type": "p", "path": "/dev/pipe", "fileMode": 0o600 },
+            { "type": "p", "path": "/tmp/pipe", "fileMode": 0o666 },
+            { "type": "c", "path": "/link/full", "major": 1, "minor": 7 },
+        ]);
+    });
+    // A link of the image's leads to the image's own folder, not to the host's.
+    host.sh("mkdir /run/target; ln -s /run/target /run/b/rootfs/link").run().succeeds();
+    host.sh("mkdir -p /run/b/rootfs/run/target").run().succeeds();
+    let expected = |owner: &str| {
+        format!(
+            "character special file 1,5 640 {owner}\nfifo 0,0 600 0:0\nfifo 0,0 666 0:0\ncharacter special file 1,7 666 0:0\n\
+             2\nthrough\nbin\ndev\netc\nlink\nproc\nroot\nrun\nsome\nsys\ntmp"
+        )
+    };
+    // A second time its own leavings are there, and no node among them.
+    bundle.run("").prints(&expected("7:8"));
+    bundle.run("").prints(&expected("7:8"));
+    host.sh("stat -c %F /run/b/rootfs/some/where/zero; ls /run/target").prints("regular empty file");
+    bundle = bundle.with(|config| {
+        config["linux"]["uidMappings"] = json!([{ "containerID": 0, "hostID": 300_000, "size": 65_536 }]);
+        config["linux"]["gidMappings"] = config["linux"]["uidMappings"].clone();
+        config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "user" }));
+    });
+    host.sh("chown -R 300000:300000 /run/b/rootfs").run().succeeds();
+    bundle.run("").prints(&expected("7:8"));
+    host.finish();
+}
+
+#[test]
+fn a_remount_changes_what_is_there_and_new_file_systems_travel_as_asked_for() {
+    let host = Host::new("oci-remount");
+    host.sh("mkdir /run/source").run().succeeds();
+    let travels = "travels() { awk -v at=$1 '$5 == at { print $7 }' /proc/self/mountinfo; }; ";
+    let script =
+        format!("{OPTIONS}{travels} of /t; of /a; travels /t | cut -d: -f1; travels /u; touch /a/x || true");
+    let tmpfs = |at: &str, option: &str| json!({ "destination": at, "type": "tmpfs", "source": "t", "options": ["nosuid", option] });
+    let bundle = Bundle::new(&host, "b", &script).with(|config| {
+        add(config, tmpfs("/t", "shared"));
+        add(config, tmpfs("/u", "unbindable"));
+        add(config, bind("/a", "/run/source", &["bind", "nosuid", "nodev"]));
+        add(config, json!({ "destination": "/t", "options": ["remount", "ro", "noexec", "suid"] }));
+        add(config, json!({ "destination": "/a", "options": ["bind", "remount", "ro"] }));
+    });
+    let output = bundle.run("").run();
+    assert_eq!(
+        output.succeeds().stdout(),
+        "ro,noexec,relatime\nro,nosuid,nodev,relatime\nshared\nunbindable\n",
+        "{output}"
+    );
+    // The file system itself is the host's, and stays as it was.
+    host.sh("touch /run/source/y").run().succeeds();
+    let bundle =
+        bundle.with(|config| add(config, json!({ "destination": "/etc", "options": ["remount", "ro"] })));
+    bundle.run("").fails(1, "cannot remount /etc: nothing is mounted there");
     host.finish();
 }

@@ -83,7 +83,7 @@ fn kernel_s(
     let joined = &around.joined;
     let mut all = vec![
         or(foreign(&modes.pid, joined.pid_mounts, "/proc")?, "/proc", Source::Proc, inert),
-        new("/dev", Source::Devices(security.devices.clone()), Attributes::default()),
+        new("/dev", Source::Devices { nodes: security.devices.clone(), label: None }, Attributes::default()),
         new("/dev/pts", Source::Devpts, devices),
         or(foreign(&modes.net, joined.net_mounts, "/sys")?, "/sys", Source::Sysfs, system),
         new("/sys/fs/cgroup", Source::Cgroup, system),

@@ -6,7 +6,7 @@ use std::path::Path;
 use bollard_stubs::models::{DeviceMapping, HostConfig};
 use bulkhead_isolation::capabilities::{Set, bounding_set};
 use bulkhead_isolation::cgroups::devices::{Access, Kind, Rule, standard};
-use bulkhead_isolation::devices::Device;
+use bulkhead_isolation::devices::{Device, NodeKind};
 
 use crate::error::{Doing, Error, Result};
 
@@ -188,7 +188,7 @@ fn map_device(mapping: &DeviceMapping, security: &mut Security) -> Result<()> {
 }
 
 fn allow(device: Device, access: Access, security: &mut Security) {
-    let kind = if device.block { Kind::Block } else { Kind::Character };
+    let kind = if device.kind == NodeKind::Block { Kind::Block } else { Kind::Character };
     if !security.privileged {
         security.device_rules.push(Rule::allow(kind, Some(device.major), Some(device.minor), access));
     }
@@ -203,7 +203,7 @@ fn device(metadata: &std::fs::Metadata, path: &str) -> Option<Device> {
     }
     Some(Device {
         path: path.to_owned(),
-        block: kind.is_block_device(),
+        kind: if kind.is_block_device() { NodeKind::Block } else { NodeKind::Character },
         major: rustix::fs::major(metadata.rdev()),
         minor: rustix::fs::minor(metadata.rdev()),
         mode: metadata.mode() & 0o7777,

@@ -29,7 +29,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, Step};
+use crate::error::{Error, Result, Step};
 use crate::mounts::Attributes;
 use layout::Layout;
 use resources::Resources;
@@ -45,6 +45,15 @@ pub struct Cgroup {
     pub resources: Resources,
     /// Whose the group becomes, as the host knows them, if the container is to manage groups below its own.
     pub delegate: Option<(u32, u32)>,
+}
+
+/// A group below a container's own, and the controllers of version 1 that it is for; none: all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Below {
+    /// The controllers.
+    pub controllers: Vec<String>,
+    /// The path from the container's group.
+    pub group: String,
 }
 
 /// A group that exists, opened. It is not removed when this is dropped.
@@ -102,6 +111,32 @@ impl Created {
                 Created { version: Version::V2(v2::create(&mount, &cgroup)?.0), warnings: Vec::new() }
             }
         })
+    }
+
+    /// Opens groups below `path` that exist: for each hierarchy of version 1 that of the first of `below` which names one of
+    /// its controllers or none at all, and `path` itself where there is no such. Version 2 has one, without controllers.
+    ///
+    /// # Errors
+    /// A group that does not exist, a path that leads elsewhere, controllers on version 2.
+    pub fn open_below(path: &str, below: &[Below]) -> Result<Created> {
+        let leads_elsewhere = |below: &Below| below.group.split('/').any(|part| part == "..");
+        if let Some(elsewhere) = below.iter().find(|below| leads_elsewhere(below)) {
+            return Err(Error::new(STEP, format!("the control group {:?} leads upwards", elsewhere.group)));
+        }
+        let version = match Layout::detect()? {
+            Layout::V1(hierarchies) => Version::V1(v1::open_below(&hierarchies, path, below)?),
+            Layout::V2(mount) => {
+                if below.len() > 1 || below.iter().any(|below| !below.controllers.is_empty()) {
+                    return Err(Error::new(
+                        STEP,
+                        "version 2 has one control group for all controllers: name none",
+                    ));
+                }
+                let group = below.first().map(|below| below.group.trim_matches('/')).unwrap_or_default();
+                Version::V2(v2::open(self::below(&mount, &format!("{path}/{group}")))?)
+            }
+        };
+        Ok(Created { version, warnings: Vec::new() })
     }
 
     /// The folder that a clone is born in (v2).
@@ -206,6 +241,22 @@ fn clone(folder: &Path) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     open_tree(rustix::fs::CWD, folder, flags)
         .step(STEP, || format!("bind the control group {}", folder.display()))
+}
+
+/// Where in the container's group the process is, if the group itself takes no process any more: on version 2 none may be
+/// in one that passes controllers down, as a container does that manages groups of its own.
+///
+/// # Errors
+/// No control groups at all on this machine.
+pub fn place_beside(path: &str, pid: i32) -> Result<Option<String>> {
+    let Layout::V2(mount) = Layout::detect()? else { return Ok(None) };
+    let passed = std::fs::read_to_string(below(&mount, path).join("cgroup.subtree_control"));
+    if passed.unwrap_or_default().trim().is_empty() {
+        return Ok(None);
+    }
+    let own = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+    Ok(own.strip_prefix(path).filter(|rest| rest.starts_with('/')).map(str::to_owned))
 }
 
 /// The process IDs in the group, all hierarchies together.

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::layout::Hierarchy;
 use super::resources::{Resources, ThrottleKind};
-use super::{Cgroup, STEP, below};
+use super::{Below, Cgroup, STEP, below};
 use crate::error::{Error, Result, Step};
 
 /// The container's folder in one hierarchy.
@@ -84,11 +84,39 @@ pub(super) fn make_folder(hierarchy: &Hierarchy, path: &str) -> Result<PathBuf> 
 }
 
 fn make(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
-    let folder_path = make_folder(hierarchy, path)?;
+    make_folder(hierarchy, path)?;
+    open_group(hierarchy, path)
+}
+
+fn open_group(hierarchy: &Hierarchy, path: &str) -> Result<Group> {
+    let folder_path = below(&hierarchy.mount, path);
     let tasks = open(folder_path.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .step(STEP, || format!("open {}/tasks", folder_path.display()))?;
     let name = hierarchy.controllers.join(",");
     Ok(Group { name, controllers: hierarchy.controllers.clone(), folder: folder_path, tasks })
+}
+
+/// Groups that exist, of which some are below `path`.
+pub(super) fn open_below(hierarchies: &[Hierarchy], path: &str, below: &[Below]) -> Result<Vec<Group>> {
+    let meant = |hierarchy: &Hierarchy| {
+        let names = |below: &&Below| {
+            below.controllers.is_empty()
+                || below.controllers.iter().any(|one| hierarchy.controllers.contains(one))
+        };
+        below.iter().find(names).map(|below| below.group.trim_matches('/')).unwrap_or_default()
+    };
+    for controller in below.iter().flat_map(|below| &below.controllers) {
+        if !hierarchies.iter().any(|hierarchy| hierarchy.controllers.contains(controller)) {
+            return Err(Error::new(
+                STEP,
+                format!("there are no control groups of a controller {controller:?} here"),
+            ));
+        }
+    }
+    hierarchies
+        .iter()
+        .map(|hierarchy| open_group(hierarchy, &format!("{path}/{}", meant(hierarchy))))
+        .collect()
 }
 
 /// Makes the groups above. One that has cpusets begins empty: it gets its parent's processors, and passes them on to

@@ -31,13 +31,17 @@ impl Group {
 }
 
 pub(super) fn create(mount: &Path, cgroup: &Cgroup) -> Result<(Group, Vec<String>)> {
-    let path = make(mount, &cgroup.path)?;
+    let group = open(make(mount, &cgroup.path)?)?;
+    let warnings = limit(&group, &cgroup.resources)?;
+    Ok((group, warnings))
+}
+
+/// One that exists.
+pub(super) fn open(path: PathBuf) -> Result<Group> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = openat(super::clone(&path)?, ".", flags, Mode::empty())
         .step(STEP, || format!("open the control group {}", path.display()))?;
-    let group = Group { folder, path };
-    let warnings = limit(&group, &cgroup.resources)?;
-    Ok((group, warnings))
+    Ok(Group { folder, path })
 }
 
 /// Makes the group, which may exist, and those above it.

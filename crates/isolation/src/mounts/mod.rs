@@ -15,6 +15,7 @@ pub mod bind;
 mod fill;
 pub mod ids;
 pub(crate) mod mask;
+mod node;
 pub(crate) mod pseudo;
 mod source;
 pub(crate) mod target;
@@ -22,6 +23,7 @@ pub(crate) mod target;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use bulkhead_sys::mount::{Change, attr, set_attributes};
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 use rustix::mount::{MoveMountFlags, move_mount};
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +65,20 @@ pub enum Source {
     },
     /// The files of an image's layers, the lowest first, read-only.
     Image(Vec<Layer>),
-    /// /dev: the standard nodes, and these.
-    Devices(Vec<Device>),
+    /// /dev.
+    Devices {
+        /// What is there beside the standard nodes.
+        nodes: Vec<Device>,
+        /// The SELinux context of its files.
+        label: Option<String>,
+    },
+    /// A device node by itself.
+    Node(Device),
+    /// Nothing new: what is mounted at the target gets other attributes.
+    Remount {
+        /// Bits to clear (the sys crate's `attr`).
+        clear: u64,
+    },
     /// The container's processes.
     Proc,
     /// The kernel's objects.
@@ -194,7 +208,10 @@ pub(crate) fn prepare(
             Source::Image(layers) => {
                 prepared.push(rootfs::readonly(layers, mapping)?);
             }
-            Source::Devices(extra) => prepared.extend(devices::prepare(extra, mount.attributes, user)?),
+            Source::Devices { nodes, label } => {
+                prepared.extend(devices::prepare(nodes, label.as_deref(), mount.attributes, user)?);
+            }
+            Source::Node(device) => prepared.push(node::prepare(device, user)?),
             Source::Cgroup => prepared.extend(cgroup.clones()?),
             Source::Tmpfs { options, of_host: true, .. } => {
                 let (uid, gid) = user.outside(0, 0)?;
@@ -209,6 +226,7 @@ pub(crate) fn prepare(
             | Source::Sysfs
             | Source::Mqueue
             | Source::Devpts
+            | Source::Remount { .. }
             | Source::Other { .. }
             | Source::Tmpfs { .. } => {}
         }
@@ -229,19 +247,25 @@ pub(crate) fn attach_all(
     for mount in mounts {
         let target = mount.target.as_str();
         match &mount.source {
-            Source::Bind(_) | Source::OfContainer { .. } | Source::Image(_) | Source::Devices(_) => {
-                attach_made(mount, &next()?, root, program)?;
-                if let Source::Devices(extra) = &mount.source {
-                    for path in devices::nodes_to_attach(extra) {
+            Source::Bind(_) | Source::OfContainer { .. } | Source::Image(_) | Source::Devices { .. } => {
+                let made = next()?;
+                attach_made(mount, &made, root, program)?;
+                if let Source::Devices { nodes, .. } = &mount.source {
+                    for path in devices::nodes_to_attach(nodes) {
                         let target = format!("{target}/{path}");
                         let place = target::find(root, &target, target::Kind::File)?;
                         attach(&next()?, &place, &target)?;
                     }
+                    travels(mount, made.as_fd())?;
                 }
             }
             Source::Sysfs if namespaces.needs_sysfs() => {
-                attach(&next()?, &target::find_exact(root, target)?, target)?;
+                let made = next()?;
+                attach(&made, &target::find_exact(root, target)?, target)?;
+                travels(mount, made.as_fd())?;
             }
+            Source::Node(device) => node::bind(device, &next()?, root)?,
+            Source::Remount { clear } => remount(mount, *clear, root)?,
             Source::Cgroup => cgroup.attach(root, target, mount.attributes, &mut next)?,
             Source::Tmpfs { options, copy_up, of_host } => {
                 let place = target::find(root, target, target::Kind::Folder)?;
@@ -250,15 +274,46 @@ pub(crate) fn attach_all(
                     fill::fill_memory(root, &place, &made, target, options)?;
                 }
                 attach(&made, &place, target)?;
+                travels(mount, made.as_fd())?;
             }
             kernel_s => {
                 let made = pseudo::make(kernel_s, mount.attributes, &namespaces.user)?;
                 let place = target::find_exact(root, target)?;
                 attach(&made, &place, target)?;
+                travels(mount, made.as_fd())?;
             }
         }
     }
     Ok(())
+}
+
+/// In the child: changes what is mounted at the target. What is not named stays as it is, and the file system below is not
+/// asked: it may be the host's as well.
+fn remount(mount: &Mount, clear: u64, root: BorrowedFd<'_>) -> Result<()> {
+    let target = mount.target.as_str();
+    let refuse = || Error::new(STEP, format!("cannot remount {target}: nothing is mounted there"));
+    let place = target::look_up(root, target)?.ok_or_else(refuse)?;
+    let stat = statx(&place, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+        .step(STEP, || format!("look at {target} in the container"))?;
+    if !stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Err(refuse());
+    }
+    let change = mount.attributes.change();
+    let change = Change { clear: change.clear | clear, ..change };
+    set_attributes(place.as_fd(), &change).step(STEP, || format!("remount {target}"))?;
+    let (set, clear) = mount.attributes.recursive;
+    if set | clear != 0 {
+        set_attributes(place.as_fd(), &Change { set, clear, recursive: true, ..Change::default() })
+            .step(STEP, || format!("remount {target} with all below it"))?;
+    }
+    travels(mount, place.as_fd())
+}
+
+/// Gives a mount that is attached the propagation that is asked for, if any is.
+fn travels(mount: &Mount, made: BorrowedFd<'_>) -> Result<()> {
+    let Some(propagation) = mount.attributes.propagation else { return Ok(()) };
+    set_attributes(made, &propagation.change())
+        .step(STEP, || format!("make {} {}", mount.target, propagation.word()))
 }
 
 /// In the child: attaches what the supervisor made, and fills a volume that is empty.

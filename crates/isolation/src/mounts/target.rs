@@ -41,6 +41,15 @@ fn look(root: BorrowedFd<'_>, path: &str, resolve: ResolveFlags) -> std::result:
     Err(Errno::AGAIN)
 }
 
+/// What is at `path`, as the container finds it; `None`: nothing.
+pub(crate) fn look_up(root: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>> {
+    match look(root, path, IN_ROOT) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error).step(STEP, || format!("find {path} in the container")),
+    }
+}
+
 /// The place `path`, made with all its parents if it is not there.
 pub(crate) fn find(root: BorrowedFd<'_>, path: &str, kind: Kind) -> Result<OwnedFd> {
     match look(root, path, IN_ROOT) {

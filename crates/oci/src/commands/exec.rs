@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use bulkhead_isolation::cgroups::Created;
+use bulkhead_isolation::cgroups::{Below, Created};
 use bulkhead_isolation::enter::{Container as Entered, enter_listened};
 use bulkhead_isolation::trace::Trace;
-use bulkhead_isolation::{Kind, cgroups};
+use bulkhead_isolation::{Kind, cgroups, priorities};
 use clap::Args;
 use rustix::termios::tcgetwinsize;
 use std::os::fd::AsFd;
@@ -46,10 +46,10 @@ pub(super) struct Exec {
     /// File that gets its number
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
-    /// Refused: an SELinux label
+    /// Its SELinux label, where there is SELinux
     #[arg(long, value_name = "LABEL")]
     process_label: Option<String>,
-    /// Refused: an AppArmor profile
+    /// Its AppArmor profile, where there is AppArmor
     #[arg(long, value_name = "PROFILE")]
     apparmor: Option<String>,
     /// execve gives it nothing more
@@ -61,8 +61,8 @@ pub(super) struct Exec {
     /// Descriptors that it gets, from 3 on
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     preserve_fds: u32,
-    /// Refused: a control group below the container's
-    #[arg(long, value_name = "GROUP")]
+    /// A control group below the container's, which exists; on version 1 for these controllers only
+    #[arg(long, value_name = "[CONTROLLER,…:]GROUP")]
     cgroup: Vec<String>,
     /// Do it in a frozen container too, where it waits
     #[arg(long)]
@@ -83,9 +83,6 @@ impl Exec {
         if self.args.is_empty() && self.process.is_none() {
             return Err(Error::invalid("exec: a program is needed, or --process"));
         }
-        if !self.cgroup.is_empty() {
-            return Err(Error::unsupported("--cgroup"));
-        }
         let container = context.store.find(&self.id)?;
         match container.status() {
             Status::Stopped | Status::Creating => {
@@ -103,6 +100,9 @@ impl Exec {
         let mut warnings = Vec::new();
         let mut process =
             described.plan(state.seccomp.as_ref(), state.personality.as_ref(), &mut warnings)?;
+        let affinity = described.exec_cpu_affinity.as_ref().or(state.process.exec_cpu_affinity.as_ref());
+        let affinity = affinity.cloned().unwrap_or_default();
+        process.extras.processors = affinity.last()?;
         warnings.iter().for_each(|warning| context.log.warn(warning));
         if let Some(note) = described.note() {
             context.log.note(&note);
@@ -128,7 +128,11 @@ impl Exec {
         if !cgroups::folders(&state.cgroup)?.iter().all(|folder| folder.exists()) {
             return Err(Error::invalid(format!("the container's control group {} is gone", state.cgroup)));
         }
-        let cgroup = Created::open(&state.cgroup)?;
+        let cgroup = Created::open_below(&state.cgroup, &self.groups(state)?)?;
+        if let Some(initial) = affinity.initial()? {
+            // Children inherit it, and so does whoever is born in the group.
+            priorities::run_on(0, &initial)?;
+        }
         let entered = Entered { first: first.as_fd(), namespaces: &state.namespaces, cgroup: &cgroup };
         let mut running =
             enter_listened(entered, &process, streams, &mut Trace::new(false), &mut |pid, listener| {
@@ -153,6 +157,22 @@ impl Exec {
             Some(inbox) => foreground::wait(running, inbox),
             None => Ok(0),
         }
+    }
+
+    /// The groups below the container's that it is to be in.
+    fn groups(&self, state: &State) -> Result<Vec<Below>> {
+        let below = |text: &String| {
+            let (controllers, group) = text.split_once(':').unwrap_or(("", text));
+            let controllers =
+                controllers.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect();
+            Below { controllers, group: group.to_owned() }
+        };
+        let mut groups: Vec<Below> = self.cgroup.iter().map(below).collect();
+        if groups.is_empty() {
+            let beside = cgroups::place_beside(&state.cgroup, state.first.pid)?;
+            groups.extend(beside.map(|group| Below { controllers: Vec::new(), group }));
+        }
+        Ok(groups)
     }
 
     /// The process that is asked for: the file's, or the container's with what the flags say.

@@ -46,7 +46,7 @@ struct Cli {
     /// Refused: have systemd make the control groups
     #[arg(long)]
     systemd_cgroup: bool,
-    /// Whether control groups that cannot be had are passed over; false and auto, which mean no
+    /// true, false or auto; whatever it is, limits that cannot be had are an error
     #[arg(long, default_value = "auto", value_name = "WHETHER")]
     rootless: String,
     /// Passed over: only checkpoint and restore would use it
@@ -101,6 +101,10 @@ pub(crate) struct Context {
     pub(crate) systemd_cgroup: bool,
 }
 
+/// What Go's reader of truths takes, and `auto`.
+const ROOTLESS: [&str; 14] =
+    ["auto", "", "true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE", "True", "False"];
+
 /// A failed command's code.
 const FAILED: u8 = 1;
 /// That of a failed `exec`, as runc has it, so that it is none of a program's usual ones.
@@ -124,8 +128,8 @@ pub(crate) fn run(args: &[OsString]) -> u8 {
             return FAILED;
         }
     };
-    if !["auto", "false", ""].contains(&cli.rootless.as_str()) {
-        log.error("--rootless=true is not supported by this runtime: run it as root");
+    if !ROOTLESS.contains(&cli.rootless.as_str()) {
+        log.error(&format!("invalid --rootless {:?}: it is true, false or auto", cli.rootless));
         return FAILED;
     }
     let root = std::path::absolute(&cli.root).unwrap_or(cli.root);

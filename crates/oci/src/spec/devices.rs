@@ -1,6 +1,6 @@
 //! `linux.devices` (config-linux.md, "Devices"): nodes in the container's /dev beside the standard ones.
 
-use bulkhead_isolation::devices::Device as Node;
+use bulkhead_isolation::devices::{Device as Node, NodeKind};
 use serde::{Deserialize, Serialize};
 
 use super::FILE;
@@ -33,21 +33,20 @@ pub struct Device {
 pub(super) fn nodes(devices: Option<&Vec<Device>>) -> Result<Vec<Node>> {
     let mut all: Vec<Node> = Vec::new();
     for (index, device) in devices.into_iter().flatten().enumerate() {
-        let block = match device.kind.as_str() {
-            "c" | "u" => false,
-            "b" => true,
-            "p" => {
-                return Err(Error::unsupported(format!("linux.devices[{index}] of type p (a named pipe)")));
-            }
+        let kind = match device.kind.as_str() {
+            "c" | "u" => NodeKind::Character,
+            "b" => NodeKind::Block,
+            "p" => NodeKind::Pipe,
             other => {
                 return Err(Error::invalid(format!(
                     "{FILE}: linux.devices[{index}].type: {other:?} is none"
                 )));
             }
         };
-        if !device.path.starts_with("/dev/") {
-            return Err(Error::unsupported(format!(
-                "linux.devices[{index}] outside of /dev ({})",
+        let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+        if !device.path.strip_prefix('/').is_some_and(|below| below.split('/').all(plain)) {
+            return Err(Error::invalid(format!(
+                "{FILE}: linux.devices[{index}].path: {:?} is not a plain absolute path",
                 device.path
             )));
         }
@@ -55,7 +54,7 @@ pub(super) fn nodes(devices: Option<&Vec<Device>>) -> Result<Vec<Node>> {
         all.retain(|known| known.path != device.path);
         all.push(Node {
             path: device.path.clone(),
-            block,
+            kind,
             major: device.major,
             minor: device.minor,
             mode: device.file_mode.unwrap_or(0o666) & 0o7777,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bulkhead_isolation::labels;
 use bulkhead_isolation::namespaces::mnt::Propagation;
 use bulkhead_isolation::namespaces::user::{IdMap, IdMappings};
 use bulkhead_isolation::seccomp::Seccomp;
@@ -111,7 +112,9 @@ impl Linux {
         let refuse = |given: bool, name: &str| {
             if given { Err(Error::unsupported(format!("linux.{name}"))) } else { Ok(()) }
         };
-        refuse(self.mount_label.as_deref().is_some_and(|label| !label.is_empty()), "mountLabel (SELinux)")?;
+        if self.mount_label.as_deref().is_some_and(|label| !label.is_empty()) && !labels::has_selinux() {
+            return Err(Error::absent("linux.mountLabel", "SELinux"));
+        }
         refuse(self.intel_rdt.as_ref().is_some_and(|value| !value.is_null()), "intelRdt")?;
         refuse(self.net_devices.as_ref().is_some_and(|devices| !devices.is_empty()), "netDevices")?;
         refuse(self.memory_policy.as_ref().is_some_and(|value| !value.is_null()), "memoryPolicy")

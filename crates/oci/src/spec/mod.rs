@@ -1,6 +1,7 @@
 //! config.json (config.md): what a container is to be. Each subject has a file, with its types as they are written and
 //! what becomes of them in a plan.
 
+pub mod affinity;
 pub mod devices;
 pub mod hooks;
 pub mod linux;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use bulkhead_isolation::devices::Device;
 use bulkhead_isolation::mounts::bind::Bind;
 use bulkhead_isolation::mounts::ids::{BindIds, Inside, Line};
 use bulkhead_isolation::mounts::{Attributes, Mount as Planned, Source};
 use bulkhead_isolation::namespaces::Namespaces;
-use bulkhead_isolation::namespaces::mnt::Propagation;
 use bulkhead_isolation::namespaces::user::IdMap;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,8 @@ pub(super) fn plan(
     namespaces: &Namespaces,
 ) -> Result<Vec<Planned>> {
     let nodes = devices::nodes(linux.devices.as_ref())?;
+    let (nodes, elsewhere): (Vec<Device>, Vec<Device>) =
+        nodes.into_iter().partition(|node| node.path.starts_with("/dev/"));
     let mut planned = Vec::new();
     let mut has_dev = false;
     for (index, mount) in spec.mounts.iter().flatten().enumerate() {
@@ -54,12 +56,17 @@ pub(super) fn plan(
         // A path that is not absolute is meant from the root, as it always was.
         let target = format!("/{}", mount.destination.trim_start_matches('/'));
         let at_dev = target.trim_end_matches('/') == "/dev";
-        has_dev |= at_dev && matches!(source, Source::Devices(_) | Source::Bind(_));
+        has_dev |= at_dev && matches!(source, Source::Devices { .. } | Source::Bind(_));
         planned.push(Planned { target, source, attributes });
     }
     if !has_dev {
         return Err(Error::unsupported("a container without a tmpfs (or a bind) at /dev"));
     }
+    planned.extend(elsewhere.into_iter().map(|node| Planned {
+        target: node.path.clone(),
+        source: Source::Node(node),
+        attributes: Attributes::default(),
+    }));
     Ok(planned)
 }
 
@@ -69,21 +76,18 @@ impl Mount {
         linux: &Linux,
         bundle: &Path,
         namespaces: &Namespaces,
-        nodes: &[bulkhead_isolation::devices::Device],
+        nodes: &[Device],
     ) -> Result<(Source, Attributes)> {
         let mut options = Options::parse(self.options.as_deref().unwrap_or_default())?;
         let kind = self.kind.as_deref().unwrap_or_default();
+        if options.remount {
+            return self.remount(options);
+        }
         if kind == "bind" || kind == "none" && options.bind.is_none() || options.bind.is_some() {
             return self.bind(&options, linux, bundle, namespaces);
         }
         if self.is_mapped() || options.idmap.is_some() {
             return Err(Error::unsupported("an ID-mapped mount that is not a bind"));
-        }
-        match options.attributes.propagation.take() {
-            None | Some(Propagation::Private | Propagation::RecursivePrivate) => {}
-            // Of a new file system nobody sends anything, so there is nothing to receive.
-            Some(Propagation::Slave | Propagation::RecursiveSlave) => {}
-            Some(other) => return Err(Error::unsupported(format!("the mount option {}", other.word()))),
         }
         // A new file system has nothing below it.
         let attributes = options.attributes;
@@ -95,11 +99,16 @@ impl Mount {
         if options.copy_up && kind != "tmpfs" {
             return Err(Error::invalid("tmpcopyup is for tmpfs only"));
         }
+        let label = linux.mount_label.clone().filter(|label| !label.is_empty());
+        let at_dev = kind == "tmpfs" && self.destination.trim_matches('/') == "dev";
+        if !at_dev && !matches!(kind, "proc" | "sysfs" | "cgroup" | "cgroup2") {
+            options.data.extend(label.iter().map(|label| ("context".to_owned(), label.clone())));
+        }
         let source = match kind {
             "" => return Err(Error::invalid("it has neither a type nor the option bind")),
-            "tmpfs" if self.destination.trim_matches('/') == "dev" => {
+            "tmpfs" if at_dev => {
                 usual_dev(&options)?;
-                Source::Devices(nodes.to_vec())
+                Source::Devices { nodes: nodes.to_vec(), label: label.clone() }
             }
             "tmpfs" => Source::Tmpfs { options: options.data, copy_up: options.copy_up, of_host: false },
             "cgroup" | "cgroup2" if options.data.is_empty() => Source::Cgroup,
@@ -114,6 +123,16 @@ impl Mount {
             },
         };
         Ok((source, attributes))
+    }
+
+    fn remount(&self, options: Options) -> Result<(Source, Attributes)> {
+        if let Some((key, _)) = options.data.first() {
+            return Err(Error::unsupported(format!("the option {key} of a remount")));
+        }
+        if self.is_mapped() || options.idmap.is_some() || options.copy_up {
+            return Err(Error::invalid("a remount changes attributes alone"));
+        }
+        Ok((Source::Remount { clear: options.cleared }, options.attributes))
     }
 
     fn is_mapped(&self) -> bool {

@@ -15,6 +15,10 @@ pub struct Options {
     pub bind: Option<bool>,
     /// Whether IDs are mapped, and if below too.
     pub idmap: Option<bool>,
+    /// Whether what is mounted there already is changed.
+    pub remount: bool,
+    /// What attributes are taken away then.
+    pub cleared: u64,
     /// Whether a memory file system gets what is below it.
     pub copy_up: bool,
     /// The file system's own; flags have an empty value.
@@ -79,6 +83,7 @@ pub fn words() -> Vec<String> {
         "idmap",
         "ridmap",
         "tmpcopyup",
+        "remount",
     ];
     let mut all: Vec<String> = bits.chain(recursive).collect();
     all.extend(USUAL.iter().chain(&OF_FILE_SYSTEM).chain(&further).map(|word| (*word).to_owned()));
@@ -113,7 +118,7 @@ impl Options {
                     "idmap" => options.idmap = options.idmap.or(Some(false)),
                     "ridmap" => options.idmap = Some(true),
                     "tmpcopyup" => options.copy_up = true,
-                    "remount" => return Err(Error::unsupported("the mount option remount")),
+                    "remount" => options.remount = true,
                     own => {
                         let (key, value) = own.split_once('=').unwrap_or((own, ""));
                         options.data.push((key.to_owned(), value.to_owned()));
@@ -121,6 +126,7 @@ impl Options {
                 }
             }
         }
+        options.cleared = clear;
         options.attributes.readonly = set & attr::RDONLY != 0;
         options.attributes.nosuid = set & attr::NOSUID != 0;
         options.attributes.nodev = set & attr::NODEV != 0;

@@ -1,6 +1,7 @@
 //! `process` (config.md, "Process"; config-linux.md for what only Linux has): the first program, and those of `exec`.
 
 use bulkhead_isolation::capabilities::{Capabilities as Sets, Set, bounding_set};
+use bulkhead_isolation::labels::{self, Labels};
 use bulkhead_isolation::priorities::Scheduler as Schedule;
 use bulkhead_isolation::rlimits::{self, Rlimit};
 use bulkhead_isolation::seccomp::{Arch, Program, Seccomp, compile};
@@ -8,6 +9,7 @@ use bulkhead_isolation::users::UserSpec;
 use bulkhead_isolation::{Extras, Ids, Process as Planned, TerminalSize};
 use serde::{Deserialize, Serialize};
 
+use super::affinity::Affinity;
 use crate::error::{Error, Result};
 
 /// The object.
@@ -46,7 +48,7 @@ pub struct Process {
     pub io_priority: Option<IoPriority>,
     /// The processors of exec programs.
     #[serde(rename = "execCPUAffinity")]
-    pub exec_cpu_affinity: Option<serde_json::Value>,
+    pub exec_cpu_affinity: Option<Affinity>,
 }
 
 /// A terminal's size in characters.
@@ -147,17 +149,8 @@ impl Process {
         personality: Option<&Personality>,
         warnings: &mut Vec<String>,
     ) -> Result<Planned> {
-        let refuse = |what: &str| Err(Error::unsupported(format!("process.{what}")));
-        let given = |label: &Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
-        if given(&self.apparmor_profile) {
-            return refuse("apparmorProfile");
-        }
-        if given(&self.selinux_label) {
-            return refuse("selinuxLabel");
-        }
-        if self.exec_cpu_affinity.as_ref().is_some_and(|value| !value.is_null()) {
-            return refuse("execCPUAffinity");
-        }
+        let labels = self.labels()?;
+        self.exec_cpu_affinity.as_ref().map_or(Ok(()), Affinity::check)?;
         let args = self.args.clone().unwrap_or_default();
         if args.is_empty() {
             return Err(Error::invalid("args must not be empty"));
@@ -196,10 +189,23 @@ impl Process {
                 outlives_its_maker: true,
                 personality: personality.map(Personality::number).transpose()?,
                 io_priority: self.io_priority.as_ref().map(IoPriority::number).transpose()?,
+                labels,
                 scheduler: self.scheduler.as_ref().map(Scheduler::plan).transpose()?,
                 ..Extras::default()
             },
         })
+    }
+
+    fn labels(&self) -> Result<Labels> {
+        let given = |label: &Option<String>| label.clone().filter(|label| !label.is_empty());
+        let labels = Labels { apparmor: given(&self.apparmor_profile), selinux: given(&self.selinux_label) };
+        if labels.apparmor.is_some() && !labels::has_apparmor() {
+            return Err(Error::absent("process.apparmorProfile", "AppArmor"));
+        }
+        if labels.selinux.is_some() && !labels::has_selinux() {
+            return Err(Error::absent("process.selinuxLabel", "SELinux"));
+        }
+        Ok(labels)
     }
 
     /// What is said to whoever reads the log, of what callers have come to rely on being passed over in silence.
