@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bundle;
+mod clauses;
 mod containerd;
 mod docker;
 mod errors;
 mod exec;
+mod features;
 mod hooks;
 mod hostile;
 mod lifecycle;
