@@ -17,6 +17,7 @@
 //! | a child that waits before these, and programs run on the way | [`hold`], [`hooks`] |
 //! | who answers a filter that asks | [`listener`] |
 //! | AppArmor, SELinux | [`labels`] |
+//! | whether a process is still the same | [`identity`] |
 //!
 //! This crate knows no engine, image or network: those above it write the plan and wire the network.
 
@@ -29,6 +30,7 @@ pub mod enter;
 mod error;
 pub mod hold;
 pub mod hooks;
+pub mod identity;
 pub mod inside;
 pub mod labels;
 pub mod listener;
@@ -41,7 +43,7 @@ mod program;
 pub mod rlimits;
 pub mod rootfs;
 pub mod seccomp;
-mod sysctls;
+pub mod sysctls;
 mod terminal;
 pub mod trace;
 pub mod users;

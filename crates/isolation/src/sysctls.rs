@@ -7,6 +7,24 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use crate::error::{Result, Step};
 
+/// Those of the System V IPC namespace (ipc_namespaces(7)); all others of `kernel.` are the machine's.
+const OF_IPC: [&str; 9] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+    "kernel.shm_next_id",
+];
+
+/// Whether the parameter with this dotted name is each IPC namespace's own.
+pub fn is_of_ipc(name: &str) -> bool {
+    OF_IPC.contains(&name) || name.starts_with("fs.mqueue.")
+}
+
 /// In the child: sets the parameters, each a dotted name and its value.
 pub(crate) fn apply(root: BorrowedFd<'_>, sysctls: &[(String, String)]) -> Result<()> {
     for (name, value) in sysctls {

@@ -1,10 +1,9 @@
-//! A process that can be told from a later one with the same number: by its start (field 22 of proc_pid_stat(5)) and the
-//! boot (random(4)).
+//! A process that can be told from a later one with the same number, as a state file has it.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use bulkhead_isolation::identity::{boot_id, start_of};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +27,14 @@ impl ProcessId {
     /// # Errors
     /// There is none.
     pub fn of(pid: i32) -> io::Result<ProcessId> {
-        Ok(ProcessId { pid, start: start_of(pid)?, boot: boot()? })
+        Ok(ProcessId { pid, start: start_of(pid)?, boot: boot_id()? })
     }
 
     /// Whether it is still there (a zombie is not).
     pub fn lives(&self) -> bool {
         self.pid > 0
             && start_of(self.pid).is_ok_and(|start| start == self.start)
-            && boot().is_ok_and(|boot| boot == self.boot)
+            && boot_id().is_ok_and(|boot| boot == self.boot)
     }
 
     /// A descriptor of it, which never comes to mean another; `None`: it has ended.
@@ -44,22 +43,6 @@ impl ProcessId {
         // Looked at after it was opened: whoever has that start is whom the descriptor means.
         self.lives().then_some(pidfd)
     }
-}
-
-fn boot() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
-}
-
-fn start_of(pid: i32) -> io::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let bad = || io::Error::from(io::ErrorKind::InvalidData);
-    // The name, in parentheses, may hold anything; fields are counted after it. State is field 3.
-    let (_, fields) = stat.rsplit_once(')').ok_or_else(bad)?;
-    let mut fields = fields.split_whitespace();
-    if matches!(fields.next(), Some("Z" | "X")) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    fields.nth(18).and_then(|text| text.parse().ok()).ok_or_else(bad)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The engine on pure cgroup version 2 and an older kernel (Debian 12's 6.1), in a virtual machine: most users' machines
-//! are such, whatever this one is. `checks.sh` is what runs inside.
+//! are such, whatever this one is. `checks.sh` and `oci.sh` are what runs
+//! inside.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,6 +23,18 @@ fn everything_holds_on_cgroup_version_2() {
         .with("images/busybox.tar", images::make(Image::Busybox))
         .with("images/layers.tar", layers);
     match machine.run(include_str!("checks.sh")) {
+        Ok(report) => report.assert_all_hold(),
+        Err(lacking) => skip!("{lacking}"),
+    }
+}
+
+#[test]
+fn the_oci_runtime_holds_on_cgroup_version_2() {
+    let executables = bulkhead_tests::host::executables();
+    let machine = Machine::new()
+        .with("usr/bin/bulkhead", executables.join("bulkhead"))
+        .with("usr/bin/bulkhead-supervisor", executables.join("bulkhead-supervisor"));
+    match machine.run(include_str!("oci.sh")) {
         Ok(report) => report.assert_all_hold(),
         Err(lacking) => skip!("{lacking}"),
     }

@@ -80,7 +80,7 @@ fn it_can_be_in_a_group_below_and_on_processors_of_its_own() {
     let exec = |flags: &str, program: &str| oci(&host, &format!("exec {flags} one {program}"));
     let allowed = "grep Cpus_allowed_list /proc/self/status";
     exec("", allowed).prints("Cpus_allowed_list:\t0");
-    let first = host.sh(&format!("{allowed}")).stdout();
+    let first = host.sh(allowed).stdout();
     let process = json!({ "args": ["sh", "-c", allowed], "cwd": "/", "env": ["PATH=/bin"], "execCPUAffinity": { "initial": "0" } });
     // With nothing said about later, all that the group has.
     oci(&host, "exec --process - one").stdin(process.to_string()).prints(&first);

@@ -236,18 +236,6 @@ fn last_group(mappings: &IdMappings) -> u32 {
     end.saturating_sub(1).min(i32::MAX.cast_unsigned())
 }
 
-/// The kernel parameters that belong to a namespace, by the beginnings of their names.
-const OF_IPC: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-
 pub(crate) fn sysctls(host: &HostConfig, namespaces: &Namespaces) -> Result<Vec<(String, String)>> {
     let mut all: Vec<(String, String)> = Vec::new();
     if namespaces.net == NetNamespace::New {
@@ -262,7 +250,7 @@ pub(crate) fn sysctls(host: &HostConfig, namespaces: &Namespaces) -> Result<Vec<
     for (name, value) in asked {
         let own = if name.starts_with("net.") {
             namespaces.net == NetNamespace::New
-        } else if OF_IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue.") {
+        } else if bulkhead_isolation::sysctls::is_of_ipc(name) {
             namespaces.ipc == IpcNamespace::New
         } else if name.starts_with("user.max_") {
             matches!(namespaces.user, UserNamespace::New(_))

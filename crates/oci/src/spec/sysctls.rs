@@ -6,21 +6,10 @@ use bulkhead_isolation::namespaces::Namespaces;
 use bulkhead_isolation::namespaces::ipc::IpcNamespace;
 use bulkhead_isolation::namespaces::net::NetNamespace;
 use bulkhead_isolation::namespaces::uts::UtsNamespace;
+use bulkhead_isolation::sysctls::is_of_ipc;
 
 use super::FILE;
 use crate::error::{Error, Result};
-
-const IPC: [&str; 9] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-    "kernel.shm_next_id",
-];
 
 pub(super) fn check(
     given: Option<&BTreeMap<String, String>>,
@@ -35,7 +24,7 @@ pub(super) fn check(
             name.clone()
         };
         let refuse = |why: &str| Err(Error::invalid(format!("{FILE}: linux.sysctl: {name}: {why}")));
-        if IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") {
+        if is_of_ipc(&dotted) {
             if namespaces.ipc != IpcNamespace::New {
                 return refuse("sysctl is not allowed in the hosts ipc namespace");
             }
