@@ -33,6 +33,7 @@ mod rm;
 mod rmi;
 mod run;
 mod save;
+mod serve;
 mod start;
 mod stats;
 mod stop;
@@ -117,6 +118,8 @@ pub enum Command {
     Run(Box<run::Run>),
     /// Write images to an archive
     Save(save::Save),
+    /// Answer Docker's API, for the docker command and all that speaks it
+    Serve(serve::Serve),
     /// Start containers that do not run
     Start(start::Start),
     /// Show what running containers use, again and again
@@ -175,6 +178,7 @@ impl Command {
             Command::Rmi(command) => command.run(context),
             Command::Run(command) => command.run(context),
             Command::Save(command) => command.run(context),
+            Command::Serve(command) => command.run(context),
             Command::Start(command) => command.run(context),
             Command::Stats(command) => command.run(context),
             Command::Stop(command) => command.run(context),

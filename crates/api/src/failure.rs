@@ -1,0 +1,65 @@
+//! An error as a client gets it: Docker's status, and `{"message": …}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bulkhead_engine::Error;
+use serde::{Deserialize, Serialize};
+
+/// Why a request got no answer of its own kind. It travels from the process that did the work, so it is plain data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    status: u16,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Failure {
+        Failure { status: status.as_u16(), message: message.into() }
+    }
+
+    /// The client asked for something that makes no sense.
+    pub(crate) fn bad(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// Something is wrong on this side.
+    pub(crate) fn ours(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let status = match &error {
+            Error::NotFound { .. } => StatusCode::NOT_FOUND,
+            Error::Conflict(_) => StatusCode::CONFLICT,
+            Error::Invalid(_) => StatusCode::BAD_REQUEST,
+            // A program that is not there or cannot be executed is the client's mistake.
+            Error::Birth(error) if matches!(error.exit_code(), 126 | 127) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Failure::new(status, error.to_string())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(serde_json::json!({ "message": self.message }))).into_response()
+    }
+}
+
+/// Why the server cannot serve.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing}: {source}")]
+pub struct ServeError {
+    doing: String,
+    source: std::io::Error,
+}
+
+impl ServeError {
+    pub(crate) fn new(doing: impl Into<String>, source: impl Into<std::io::Error>) -> ServeError {
+        ServeError { doing: doing.into(), source: source.into() }
+    }
+}

@@ -1,0 +1,60 @@
+//! The Docker Engine HTTP API over the engine: `bulkhead serve`.
+//!
+//! It is one more front end, beside the command line, and owns nothing: what it tells it reads from disk, and what runs
+//! belongs to supervisors. It can be killed at any moment, and another one serves the same containers.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`listen`] | the socket that clients find, and who may reach it |
+//! | `server` | connections, limits on what a client may send, the end |
+//! | `version` | which version of the API a request speaks, and its path without that |
+//! | `routes` | a file for each group of routes of Docker's reference, and what each does |
+//! | `worker` | a process for each request that needs the engine |
+//! | `failure` | an error as Docker's status and message |
+//!
+//! **One thread.** The server waits for many things and works on none: each request's work is done by a child that is
+//! cloned for it. So the engine's code runs as it does in a command, in a process with one thread that may clone and join
+//! namespaces; a request that fails in the hardest way harms itself alone; and its memory goes when it ends.
+//!
+//! The API is Docker's: <https://docs.docker.com/reference/api/engine/>.
+#![forbid(unsafe_code)]
+
+mod failure;
+mod listen;
+mod routes;
+mod server;
+mod version;
+mod worker;
+
+use bulkhead_engine::{Programs, Roots};
+
+pub use failure::ServeError;
+pub use listen::Address;
+
+/// What a server serves, and to whom.
+#[derive(Debug)]
+pub struct Options {
+    /// The engine.
+    pub roots: Roots,
+    /// What it starts.
+    pub programs: Programs,
+    /// Where clients find it; none: the socket `bulkhead.sock` in the engine's folder of this boot.
+    pub addresses: Vec<Address>,
+    /// Whether clients may only look.
+    pub read_only: bool,
+}
+
+/// Serves until SIGTERM or SIGINT. `ready` is called when clients can connect, with each address.
+///
+/// The calling process must have one thread.
+///
+/// # Errors
+/// An address that cannot be listened at, or a failing kernel.
+pub fn serve(options: Options, ready: impl FnOnce(&[Address])) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| ServeError::new("make what waits for clients", error))?;
+    runtime.block_on(server::serve(options, ready))
+}

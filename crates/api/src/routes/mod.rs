@@ -1,0 +1,67 @@
+//! Docker's routes, a file for each group of its reference, and the [`TABLE`] of all of them.
+
+mod containers;
+mod system;
+mod table;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+use crate::worker::House;
+
+use table::{Served, TABLE};
+
+/// All routes.
+pub(crate) fn router(house: Arc<House>) -> Router {
+    let mut router = Router::new().merge(system::routes()).merge(containers::routes());
+    let served: HashSet<&str> =
+        TABLE.iter().filter(|route| route.served == Served::Yes).map(|route| route.path).collect();
+    let mut refused = HashSet::new();
+    for route in TABLE {
+        if let Served::No(why) = route.served
+            && !served.contains(route.path)
+            && refused.insert(route.path)
+        {
+            let refusal = Failure::new(StatusCode::NOT_IMPLEMENTED, why);
+            router = router.route(route.path, any(move || async move { refusal }));
+        }
+    }
+    router
+        .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "page not found") })
+        .method_not_allowed_fallback(unserved_method)
+        .with_state(house)
+}
+
+/// A method that a path does not have: one of Docker's that is not served, or none.
+async fn unserved_method() -> Response {
+    Failure::new(StatusCode::NOT_IMPLEMENTED, "this method of this path is not served").into_response()
+}
+
+/// What follows the `?`, as a structure: what is said wrongly is the client's mistake, in Docker's form.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(query)| Query(query))
+            .map_err(|error| Failure::bad(format!("invalid query: {error}")))
+    }
+}
+
+/// Whether a flag is on, as Docker reads it: anything but nothing, `0`, `no`, `false` and `none`.
+pub(crate) fn is_on(flag: Option<&String>) -> bool {
+    flag.is_some_and(|flag| {
+        !matches!(flag.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none")
+    })
+}

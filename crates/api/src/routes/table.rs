@@ -1,0 +1,112 @@
+//! Every route of the API's reference, and whether it is served.
+
+/// A route of Docker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Its method.
+    pub(crate) method: &'static str,
+    /// Its path, without the version.
+    pub(crate) path: &'static str,
+    /// Whether it is served.
+    pub(crate) served: Served,
+}
+
+/// Whether a route is served, or why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// It is.
+    Yes,
+    /// It answers 501, with this sentence.
+    No(&'static str),
+}
+
+const YES: Served = Served::Yes;
+const YET: Served = Served::No("this version of bulkhead does not serve this yet");
+const SWARM: Served = Served::No("bulkhead is no cluster: there is no swarm mode");
+const PLUGINS: Served = Served::No("bulkhead has no plugins");
+const BUILD: Served = Served::No("this version of bulkhead does not build images");
+
+const fn route(method: &'static str, path: &'static str, served: Served) -> Route {
+    Route { method, path, served }
+}
+
+/// Every route, in the order of the reference (<https://docs.docker.com/reference/api/engine/version/v1.53/>).
+pub(crate) const TABLE: &[Route] = &[
+    route("GET", "/containers/json", YES),
+    route("POST", "/containers/create", YES),
+    route("GET", "/containers/{id}/json", YES),
+    route("GET", "/containers/{id}/top", YES),
+    route("GET", "/containers/{id}/logs", YET),
+    route("GET", "/containers/{id}/changes", YES),
+    route("GET", "/containers/{id}/export", YET),
+    route("GET", "/containers/{id}/stats", YET),
+    route("POST", "/containers/{id}/resize", YES),
+    route("POST", "/containers/{id}/start", YES),
+    route("POST", "/containers/{id}/stop", YES),
+    route("POST", "/containers/{id}/restart", YES),
+    route("POST", "/containers/{id}/kill", YES),
+    route("POST", "/containers/{id}/update", YES),
+    route("POST", "/containers/{id}/rename", YES),
+    route("POST", "/containers/{id}/pause", YES),
+    route("POST", "/containers/{id}/unpause", YES),
+    route("POST", "/containers/{id}/attach", YET),
+    route("GET", "/containers/{id}/attach/ws", YET),
+    route("POST", "/containers/{id}/wait", YET),
+    route("DELETE", "/containers/{id}", YES),
+    route("HEAD", "/containers/{id}/archive", YET),
+    route("GET", "/containers/{id}/archive", YET),
+    route("PUT", "/containers/{id}/archive", YET),
+    route("POST", "/containers/prune", YET),
+    route("GET", "/images/json", YET),
+    route("POST", "/build", BUILD),
+    route("POST", "/build/prune", BUILD),
+    route("POST", "/build/cancel", BUILD),
+    route("POST", "/images/create", YET),
+    // An image's name may have slashes: inspect, history, push, tag, remove and save are below this.
+    route("GET", "/images/{*name}", YET),
+    route("GET", "/images/search", YET),
+    route("POST", "/images/prune", YET),
+    route("POST", "/auth", YET),
+    route("GET", "/info", YES),
+    route("GET", "/version", YES),
+    route("GET", "/_ping", YES),
+    route("HEAD", "/_ping", YES),
+    route("POST", "/commit", YET),
+    route("GET", "/events", YET),
+    route("GET", "/system/df", YES),
+    route("GET", "/images/get", YET),
+    route("POST", "/images/load", YET),
+    route("POST", "/containers/{id}/exec", YET),
+    route("POST", "/exec/{id}/start", YET),
+    route("POST", "/exec/{id}/resize", YET),
+    route("GET", "/exec/{id}/json", YET),
+    route("GET", "/volumes", YET),
+    route("POST", "/volumes/create", YET),
+    route("GET", "/volumes/{name}", YET),
+    route("PUT", "/volumes/{name}", SWARM),
+    route("DELETE", "/volumes/{name}", YET),
+    route("POST", "/volumes/prune", YET),
+    route("GET", "/networks", YET),
+    route("GET", "/networks/{id}", YET),
+    route("DELETE", "/networks/{id}", YET),
+    route("POST", "/networks/create", YET),
+    route("POST", "/networks/{id}/connect", YET),
+    route("POST", "/networks/{id}/disconnect", YET),
+    route("POST", "/networks/prune", YET),
+    route("GET", "/plugins", PLUGINS),
+    route("GET", "/plugins/{*name}", PLUGINS),
+    route("GET", "/nodes", SWARM),
+    route("GET", "/nodes/{*id}", SWARM),
+    route("GET", "/swarm", SWARM),
+    route("POST", "/swarm/{*what}", SWARM),
+    route("GET", "/services", SWARM),
+    route("GET", "/services/{*id}", SWARM),
+    route("GET", "/tasks", SWARM),
+    route("GET", "/tasks/{*id}", SWARM),
+    route("GET", "/secrets", SWARM),
+    route("GET", "/secrets/{*id}", SWARM),
+    route("GET", "/configs", SWARM),
+    route("GET", "/configs/{*id}", SWARM),
+    route("GET", "/distribution/{*name}", YET),
+    route("POST", "/session", BUILD),
+];
