@@ -164,9 +164,10 @@ fn bring_in(
         unborn.see_it_mounted(patience)?;
         unborn.say(&attendant.mounted(unborn.pid)?, &[])?;
     }
-    rlimits::apply(&plan.process.rlimits, Some(unborn.pid))?;
-    priorities::apply(&plan.process.extras, unborn.pid)?;
-    attendant.ready(unborn.pid)?;
+    let done = rlimits::apply(&plan.process.rlimits, Some(unborn.pid))
+        .and_then(|()| priorities::apply(&plan.process.extras, unborn.pid))
+        .and_then(|()| attendant.ready(unborn.pid));
+    done.or_else(|error| unborn.if_it_lives(error))?;
     unborn.let_go()?;
     Ok((unborn.see_it_run(patience, trace, &mut |pid, listener| attendant.listens(pid, listener))?, said))
 }

@@ -192,6 +192,18 @@ impl Unborn {
         Ok(())
     }
 
+    /// What failed with the child: that, or what the child says if it has gone, which is the reason then.
+    pub(super) fn if_it_lives(&self, error: Error) -> Result<()> {
+        let is_there = self.pidfd.as_ref().is_none_or(|pidfd| {
+            let pidfd = rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN);
+            rustix::event::poll(&mut [pidfd], Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0)
+        });
+        if !is_there {
+            self.listen(&mut Trace::new(false), &mut listener::nobody)?;
+        }
+        Err(error)
+    }
+
     pub(super) fn let_go(&self) -> Result<()> {
         self.say(b"go", &[])
     }
