@@ -10,6 +10,7 @@
 //! | `version` | which version of the API a request speaks, and its path without that |
 //! | `routes` | a file for each group of routes of Docker's reference, and what each does |
 //! | `worker` | a process for each request that needs the engine |
+//! | `flow` | a body that is sent while it is written |
 //! | `failure` | an error as Docker's status and message |
 //!
 //! **One thread.** The server waits for many things and works on none: each request's work is done by a child that is
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod failure;
+mod flow;
 mod listen;
 mod routes;
 mod server;

@@ -82,7 +82,6 @@ async fn take_all(listener: UnixListener, app: Router, read_only: bool) {
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEADERS_WITHIN)
                     .max_buf_size(LARGEST_HEAD)
-                    .half_close(true)
                     .serve_connection(TokioIo::new(stream), service)
                     .with_upgrades();
                 // How a client goes is its own affair.

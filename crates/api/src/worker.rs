@@ -6,10 +6,12 @@
 //! ends when the server says so. A job that changes something goes on if its client, or the server, has gone: what began
 //! is finished, as with a command whose terminal was closed.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bulkhead_engine::{Engine, Programs, Roots};
@@ -22,6 +24,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
 use crate::failure::Failure;
+use crate::flow::Flow;
 
 /// What begins a message that tells of success, and one that tells of a failure.
 const DONE: u8 = b'+';
@@ -41,6 +44,18 @@ pub(crate) struct House {
 /// A process that does a job. The kernel reaps it, whatever becomes of the request ([`reap_by_itself`]).
 pub(crate) struct Worker {
     answer: Receiver,
+    process: OwnedFd,
+}
+
+/// Where the process of a request writes what is sent while it writes it.
+pub(crate) struct Out(File);
+
+impl Out {
+    /// Answers that the request can be served; the body follows.
+    pub(crate) fn begin(&mut self) -> std::io::Result<&mut File> {
+        self.0.write_all(&[DONE])?;
+        Ok(&mut self.0)
+    }
 }
 
 /// Lets the kernel reap the processes of requests (SIGCHLD ignored, wait(2)): their answers say how they ended.
@@ -49,10 +64,32 @@ pub(crate) fn reap_by_itself() {
 }
 
 impl Worker {
-    /// Begins a job.
+    /// Begins a job that has one answer.
     pub(crate) fn send<T: Serialize>(
         house: &House,
         job: impl FnOnce(&mut Engine) -> Result<T, Failure>,
+    ) -> Result<Worker, Failure> {
+        Worker::begin(house, |engine, answer| tell(answer, engine.and_then(job)))
+    }
+
+    /// Begins a job that writes its answer bit by bit. What fails before the first of it is told as a failure.
+    fn send_flowing(
+        house: &House,
+        job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure>,
+    ) -> Result<Worker, Failure> {
+        Worker::begin(house, |engine, answer| {
+            let Ok(copy) = answer.try_clone() else { return };
+            let mut out = Out(copy);
+            if let Err(failure) = engine.and_then(|engine| job(engine, &mut out)) {
+                tell::<()>(answer, Err(failure));
+            }
+        })
+    }
+
+    /// The process: it ends when `work` has told what came of it.
+    fn begin(
+        house: &House,
+        work: impl FnOnce(Result<&mut Engine, Failure>, &mut File),
     ) -> Result<Worker, Failure> {
         let failed = |doing: &str, error: std::io::Error| Failure::ours(format!("cannot {doing}: {error}"));
         let (read, write) =
@@ -61,16 +98,31 @@ impl Worker {
             .map_err(|error| failed("make a process for the request", error))?
         {
             Cloned::Child => {
-                let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| live(house, write, job)));
+                let done = catch_unwind(AssertUnwindSafe(|| live(house, write, work)));
                 exit_now(i32::from(done.is_err()));
             }
-            Cloned::Parent { .. } => {
+            Cloned::Parent { pidfd: process, .. } => {
                 drop(write);
                 let answer = Receiver::from_owned_fd(read);
                 answer
-                    .map(|answer| Worker { answer })
+                    .map(|answer| Worker { answer, process })
                     .map_err(|error| failed("hear from the request's process", error))
             }
+        }
+    }
+
+    /// What flows, after the first word.
+    async fn flow(mut self) -> Result<Flow, Failure> {
+        let mut first = [0];
+        match self.answer.read_exact(&mut first).await {
+            Ok(_) if first == [DONE] => Ok(Flow::new(self.answer, self.process)),
+            Ok(_) => {
+                let mut why = Vec::new();
+                let whole = self.answer.read_to_end(&mut why).await.is_ok() && why.pop() == Some(END);
+                let failure = if whole { serde_json::from_slice(&why).ok() } else { None };
+                Err(failure.unwrap_or_else(killed))
+            }
+            Err(_) => Err(killed()),
         }
     }
 
@@ -98,17 +150,19 @@ fn killed() -> Failure {
 }
 
 /// The child's life.
-fn live<T: Serialize>(house: &House, answer: OwnedFd, job: impl FnOnce(&mut Engine) -> Result<T, Failure>) {
+fn live(house: &House, answer: OwnedFd, work: impl FnOnce(Result<&mut Engine, Failure>, &mut File)) {
+    let closed = close_all_but(3, &[answer.as_fd()]);
+    let mut answer = File::from(answer);
     // What cannot be closed would keep others' connections open, so nothing is done then.
-    if let Err(error) = close_all_but(3, &[answer.as_fd()]) {
-        return tell::<()>(answer, Err(Failure::ours(format!("cannot close what is the server's: {error}"))));
+    if let Err(error) = closed {
+        return work(Err(Failure::ours(format!("cannot close what is the server's: {error}"))), &mut answer);
     }
     signals::reset();
     match Engine::open(house.roots.clone(), house.programs.clone()) {
-        Err(error) => tell::<()>(answer, Err(error.into())),
+        Err(error) => work(Err(error.into()), &mut answer),
         Ok(mut engine) => {
-            let done = job(&mut engine);
-            tell(answer, done);
+            work(Ok(&mut engine), &mut answer);
+            drop(answer);
             // Nobody waits now. What fails here fails for the next process too, which has somebody to tell.
             if engine.wants_checkpoint() {
                 let _ = engine.checkpoint();
@@ -118,7 +172,7 @@ fn live<T: Serialize>(house: &House, answer: OwnedFd, job: impl FnOnce(&mut Engi
 }
 
 /// Tells what came of a job. If nobody listens, the client and the server have gone, and what is done is done.
-fn tell<T: Serialize>(answer: OwnedFd, done: Result<T, Failure>) {
+fn tell<T: Serialize>(answer: &mut File, done: Result<T, Failure>) {
     let mut message = Vec::with_capacity(1024);
     let written = match &done {
         Ok(value) => {
@@ -133,7 +187,7 @@ fn tell<T: Serialize>(answer: OwnedFd, done: Result<T, Failure>) {
     // Half a message without its end is known for what it is.
     if written.is_ok() {
         message.push(END);
-        let _ = std::fs::File::from(answer).write_all(&message);
+        let _ = answer.write_all(&message);
     }
 }
 
@@ -156,4 +210,15 @@ pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
     let json = worker.json().await?;
     serde_json::from_slice(&json)
         .map_err(|error| Failure::ours(format!("the request's process cannot be understood: {error}")))
+}
+
+/// Does a job that writes its answer bit by bit, in this form.
+pub(crate) async fn flow(
+    house: &House,
+    form: &'static str,
+    job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure> + Send,
+) -> Result<Response, Failure> {
+    let worker = Worker::send_flowing(house, job)?;
+    let flow = worker.flow().await?;
+    Ok(([(CONTENT_TYPE, form)], Body::new(flow)).into_response())
 }

@@ -3,6 +3,7 @@
 mod containers;
 mod system;
 mod table;
+mod wait;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use table::{Served, TABLE};
 
 /// All routes.
 pub(crate) fn router(house: Arc<House>) -> Router {
-    let mut router = Router::new().merge(system::routes()).merge(containers::routes());
+    let mut router = Router::new().merge(system::routes()).merge(containers::routes()).merge(wait::routes());
     let served: HashSet<&str> =
         TABLE.iter().filter(|route| route.served == Served::Yes).map(|route| route.path).collect();
     let mut refused = HashSet::new();

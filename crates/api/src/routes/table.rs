@@ -51,7 +51,7 @@ pub(crate) const TABLE: &[Route] = &[
     route("POST", "/containers/{id}/unpause", YES),
     route("POST", "/containers/{id}/attach", YET),
     route("GET", "/containers/{id}/attach/ws", YET),
-    route("POST", "/containers/{id}/wait", YET),
+    route("POST", "/containers/{id}/wait", YES),
     route("DELETE", "/containers/{id}", YES),
     route("HEAD", "/containers/{id}/archive", YET),
     route("GET", "/containers/{id}/archive", YET),
