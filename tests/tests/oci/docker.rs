@@ -1,7 +1,7 @@
 //! Docker with this runtime in runc's place: the real dockerd, where it is installed.
 
-use bulkhead_tests::images::{self, Image};
 use bulkhead_tests::command::Output;
+use bulkhead_tests::images::{self, Image};
 use bulkhead_tests::{Host, skip, wait};
 
 /// A host on which dockerd runs with this runtime as its usual one, and the image busybox; `None`: Docker is not
@@ -137,7 +137,9 @@ fn terminals_health_checks_and_restarts_work_under_docker() {
     wait::until("it has been started again", || {
         docker("inspect --format '{{.RestartCount}}' again").stdout().parse::<u32>().unwrap() >= 2
     });
-    docker("run -d --name twice --restart on-failure:2 busybox sh -c 'echo once more; exit 6'").run().succeeds();
+    docker("run -d --name twice --restart on-failure:2 busybox sh -c 'echo once more; exit 6'")
+        .run()
+        .succeeds();
     wait::until("it is left alone", || {
         docker("inspect --format '{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}' twice").stdout()
             == "exited 6 2"
@@ -166,17 +168,22 @@ fn docker_s_flags_of_isolation_and_networks_work() {
     // The usual profile forbids mounts even to those with the capability; without a profile they succeed.
     let mount = "busybox sh -c 'unshare -m mount -t tmpfs t /tmp && echo mounted'";
     assert_ne!(docker(&format!("run --rm {mount}")).run().code(), 0);
-    docker(&format!("run --rm --cap-add SYS_ADMIN --security-opt seccomp=unconfined {mount}")).prints("mounted");
-    docker("run --rm --uts host --ipc host --pid host --network host --cgroupns host busybox sh -c \
-            'for kind in uts ipc pid net cgroup; do readlink /proc/self/ns/$kind; done'")
-        .prints(&host.sh("for kind in uts ipc pid net cgroup; do readlink /proc/self/ns/$kind; done").stdout());
+    docker(&format!("run --rm --cap-add SYS_ADMIN --security-opt seccomp=unconfined {mount}"))
+        .prints("mounted");
+    docker(
+        "run --rm --uts host --ipc host --pid host --network host --cgroupns host busybox sh -c \
+            'for kind in uts ipc pid net cgroup; do readlink /proc/self/ns/$kind; done'",
+    )
+    .prints(&host.sh("for kind in uts ipc pid net cgroup; do readlink /proc/self/ns/$kind; done").stdout());
 
     // Docker wires its networks by a hook.
     docker("network create two").run().succeeds();
-    docker("run -d --name web --network two -p 127.0.0.1:8080:80 -v data:/data busybox \
-            sh -c 'echo page > /data/page; exec nc -ll -p 80 -e cat /data/page'")
-        .run()
-        .succeeds();
+    docker(
+        "run -d --name web --network two -p 127.0.0.1:8080:80 -v data:/data busybox \
+            sh -c 'echo page > /data/page; exec nc -ll -p 80 -e cat /data/page'",
+    )
+    .run()
+    .succeeds();
     docker("run --rm --network two busybox sh -c 'nslookup web | grep -c Name'").prints("1");
     let address = docker("inspect --format '{{.NetworkSettings.Networks.two.IPAddress}}' web").stdout();
     docker(&format!("run --rm --network two busybox nc {address} 80")).prints("page");
@@ -202,7 +209,9 @@ fn docker_s_user_namespaces_work() {
         skip!("dockerd is not installed, or does not come up here");
     };
     let docker = |words: &str| host.sh(&format!("docker {words}"));
-    let said = docker("run --rm busybox sh -c 'cat /proc/self/uid_map; id -u; touch /x; stat -c %u /x /dev/null'").stdout();
+    let said =
+        docker("run --rm busybox sh -c 'cat /proc/self/uid_map; id -u; touch /x; stat -c %u /x /dev/null'")
+            .stdout();
     let words: Vec<&str> = said.split_whitespace().collect();
     let range = words[1];
     assert_ne!(range, "0", "{said}");
@@ -212,10 +221,12 @@ fn docker_s_user_namespaces_work() {
     host.sh("stat -c %u /proc/$(docker inspect --format '{{.State.Pid}}' one)").prints(range);
     wait::until("it has written", || docker("exec one ls /data").stdout() == "x");
     host.sh("stat -c %u $(docker volume inspect --format '{{.Mountpoint}}' data)/x").prints(range);
-    docker("exec one sh -c 'cat /proc/self/uid_map | tr -s \" \"; id -u'").prints(&format!(" 0 {range} 65536\n0"));
+    docker("exec one sh -c 'cat /proc/self/uid_map | tr -s \" \"; id -u'")
+        .prints(&format!(" 0 {range} 65536\n0"));
     docker("exec -u 33 one id -u").prints("33");
     docker("run --rm --pid container:one --network container:one busybox cat /proc/1/comm").prints("sleep");
-    docker("run --rm --userns host busybox sh -c 'tr -s \" \" < /proc/self/uid_map'").prints(" 0 0 4294967295");
+    docker("run --rm --userns host busybox sh -c 'tr -s \" \" < /proc/self/uid_map'")
+        .prints(" 0 0 4294967295");
     let mut terminal = host.pty_of(["docker", "run", "--rm", "-it", "busybox", "sh"]);
     assert_eq!(terminal.ask("tty; stat -c %u $(tty)"), "/dev/pts/0\n0");
     terminal.line("exit 3");

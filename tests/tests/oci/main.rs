@@ -4,9 +4,11 @@
 
 mod bundle;
 mod containerd;
+mod cri;
 mod docker;
 mod errors;
 mod exec;
+mod grpc;
 mod hooks;
 mod hostile;
 mod lifecycle;
