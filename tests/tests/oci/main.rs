@@ -5,10 +5,12 @@
 mod bundle;
 mod clauses;
 mod containerd;
+mod cri;
 mod docker;
 mod errors;
 mod exec;
 mod features;
+mod grpc;
 mod hooks;
 mod hostile;
 mod lifecycle;

@@ -38,6 +38,12 @@ fn limits_hold_where_the_configuration_says_and_can_be_changed() {
     oci(&host, "update --resources - one")
         .stdin(r#"{"pids":{"limit":"x"}}"#)
         .fails(1, "pids.limit: invalid type");
+    // The kubelet repeats all resources as the container was given them, to which the runtime had added its own rules.
+    oci(&host, "update --resources - one")
+        .stdin(r#"{"devices":[{"allow":false,"access":"rwm"}],"pids":{"limit":40}}"#)
+        .run()
+        .succeeds();
+    oci(&host, "exec one sh -c 'echo x > /dev/null'").run().succeeds();
     oci(&host, "update --memory 1x one").fails(1, "invalid size: '1x'");
     let event: Value = serde_json::from_str(&oci(&host, "events --stats one").stdout()).unwrap();
     assert_eq!((event["type"].as_str(), event["id"].as_str()), (Some("stats"), Some("one")));

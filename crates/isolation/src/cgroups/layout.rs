@@ -2,6 +2,7 @@
 //! since distributions mount them where they like.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::STEP;
 use crate::error::{Error, Result, Step};
@@ -29,16 +30,22 @@ const CONTROLLERS: [&str; 9] =
     ["cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb"];
 
 impl Layout {
-    /// Reads it.
+    /// What this machine has. It is read once in a process: nearly every step asks, the kernel writes the list of mounts anew
+    /// for each reader, and nobody mounts hierarchies elsewhere while containers live in them.
     ///
     /// # Errors
     /// No control groups mounted at all.
     pub fn detect() -> Result<Layout> {
+        static KNOWN: OnceLock<Layout> = OnceLock::new();
+        if let Some(known) = KNOWN.get() {
+            return Ok(known.clone());
+        }
         let text =
             std::fs::read_to_string("/proc/self/mountinfo").step(STEP, || "read /proc/self/mountinfo")?;
-        Layout::parse(&text).ok_or_else(|| {
+        let layout = Layout::parse(&text).ok_or_else(|| {
             Error::new(STEP, "no control groups are mounted: mount cgroup2 on /sys/fs/cgroup, or the version 1 controllers")
-        })
+        })?;
+        Ok(KNOWN.get_or_init(|| layout).clone())
     }
 
     fn parse(mountinfo: &str) -> Option<Layout> {

@@ -176,8 +176,10 @@ pub(super) fn enter(groups: &[Group]) -> Result<()> {
     Ok(())
 }
 
-/// In the child: the folders for the hierarchies, and links for controllers that share one.
+/// In the child: the folders for the hierarchies, and links for controllers that share one. A container has no group in
+/// systemd's own hierarchy, but its place is there: Podman binds the host's to it.
 pub(super) fn make_names(base: &OwnedFd, groups: &[Group]) -> Result<()> {
+    mkdirat(base, "systemd", Mode::from_raw_mode(0o755)).step(STEP, || "make /sys/fs/cgroup/systemd")?;
     for group in groups {
         mkdirat(base, group.name.as_str(), Mode::from_raw_mode(0o755))
             .step(STEP, || format!("make /sys/fs/cgroup/{}", group.name))?;

@@ -68,7 +68,7 @@ impl Update {
         if !matches!(container.status(), Status::Created | Status::Running | Status::Paused) {
             return Err(Error::NotRunning);
         }
-        let wanted = match &self.resources {
+        let mut wanted: Resources = match &self.resources {
             Some(path) if path.as_os_str() == "-" => crate::spec::read(std::io::stdin(), "the resources")?,
             Some(path) => {
                 let file = std::fs::File::open(path).doing(|| format!("open {}", path.display()))?;
@@ -76,6 +76,9 @@ impl Update {
             }
             None => self.wanted(),
         };
+        // Devices stay as they are, as with runc: a kubelet repeats the rules of the configuration, without those that the
+        // container's standard devices need.
+        wanted.devices = None;
         let mut warnings = Vec::new();
         let limits = wanted.plan(false, &mut warnings)?;
         warnings.extend(Created::open(&container.state.cgroup)?.limit(&limits)?);
