@@ -68,8 +68,12 @@ fn docker_s_everyday_commands_work() {
     assert!(docker("top one -o pid,comm").stdout().ends_with("sleep"));
     // It is this runtime that Docker called: the lock is a file that only its containers have.
     // (Docker deletes the ones before when their clients have their answers.)
-    let locks = || host.sh("find /run/ -path '*moby*' -name lock 2>/dev/null | wc -l").stdout();
-    wait::until("the ones before are gone", || locks() == "1");
+    let locks = || host.sh("find /run/ -path '*moby*' -name lock 2>/dev/null").stdout();
+    let alone = || if locks().lines().count() == 1 { Ok(()) } else { Err(()) };
+    if wait::poll(wait::PATIENCE, alone).is_err() {
+        let states = "for lock in $(find /run/ -path '*moby*' -name lock); do ls -l ${lock%/*}; cat ${lock%/*}/*.json; done; docker ps -a";
+        panic!("those before are still there: {}\n{}", locks(), host.sh(states).run());
+    }
     docker("pause one").run().succeeds();
     docker("inspect --format '{{.State.Status}}' one").prints("paused");
     docker("unpause one").run().succeeds();
