@@ -6,6 +6,7 @@
 //! - `test-host down NAME`: removes the cgroups of the host NAME, whose processes have ended;
 //! - `test-host time SECONDS -- COMMAND…`: after a pause, how many microseconds the command takes, on the host;
 //! - `test-host pss NAME…`: the memory of all processes of these names in KiB, each page divided by its sharers;
+//! - `test-host peak -- COMMAND…`: the most memory that the command's processes have at one time in KiB;
 //! - `test-host peek SECONDS PATH`: an attack, run inside a container: whether PATH shows in the root of any process;
 //! - `test-host tmpfile FOLDER NAME`, `test-host setxattr PATH NAME HEX`: attacks that no shell command makes, run
 //!   inside a container;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         }
         ("session", command) => enter::session(command),
         ("time", [pause, dashes, command @ ..]) if *dashes == "--" => measure::time(pause, command),
+        ("peak", [dashes, command @ ..]) if *dashes == "--" => measure::peak(command),
         ("pss", names) => measure::pss(names),
         ("peek", [seconds, path]) => peek::peek(seconds, path),
         ("tmpfile", [folder, name]) => attack::tmpfile(folder, name),

@@ -38,3 +38,32 @@ pub(crate) fn pss(names: &[&OsStr]) -> ExitCode {
     println!("{sum}");
     ExitCode::SUCCESS
 }
+
+/// Prints the KiB that a command's processes have at most, its descendants' included, as often as can be looked: pages that
+/// two of them share count for both (proc_pid_statm(5), "resident").
+pub(crate) fn peak(command: &[&OsStr]) -> ExitCode {
+    let Some((program, args)) = command.split_first() else { panic!("no command was given") };
+    let mut child = Command::new(program);
+    let mut child =
+        child.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    let status = loop {
+        most = most.max(resident(child.id()));
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+    };
+    println!("{}", most * u64::try_from(rustix::param::page_size()).unwrap() / 1024);
+    ExitCode::from(u8::from(!status.success()))
+}
+
+/// The pages of a process and its descendants. Those that end meanwhile have none.
+fn resident(pid: u32) -> u64 {
+    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let own = read("statm").split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
+    let mut children = String::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        children += &fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    }
+    own + children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(resident).sum::<u64>()
+}
