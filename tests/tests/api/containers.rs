@@ -23,8 +23,8 @@ fn the_docker_command_makes_and_ends_them() {
     api.docker("inspect --format '{{.HostConfig.Memory}}' two").prints("67108864");
     api.docker("kill --signal KILL two").prints("two");
     api.docker("inspect --format '{{.State.Status}} {{.State.ExitCode}}' two").prints("exited 137");
-    api.docker("restart --timeout 0 two").prints("two");
-    api.docker("stop --timeout 0 two").prints("two");
+    api.docker("restart -t 0 two").prints("two");
+    api.docker("stop -t 0 two").prints("two");
     api.docker("diff two").prints("");
     api.host.bulkhead(["ps", "--all", "--format", "{{.Names}}"]).prints("two");
     api.docker("rm two").prints("two");

@@ -4,6 +4,7 @@
 
 mod containers;
 mod server;
+mod things;
 mod wait;
 
 use bulkhead_tests::command::Cmd;
@@ -46,7 +47,7 @@ impl Served {
         self.host.sh(&script).stdin(body)
     }
 
-    /// The docker command.
+    /// The docker command, of whichever version the machine has.
     fn docker(&self, words: &str) -> Cmd {
         self.host.sh(&format!("docker -H unix://{SOCKET} {words}"))
     }

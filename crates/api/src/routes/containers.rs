@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -17,14 +17,11 @@ use bulkhead_engine::models::{
 };
 use bulkhead_engine::{Container, Engine, Error};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use super::{Query, is_on};
+use super::{Query, is_on, no_filters, parse};
 use crate::failure::Failure;
 use crate::worker::{House, answer, ask};
 
-/// The largest description of a container.
-const LARGEST_BODY: usize = 4 << 20;
 const SIGKILL: i32 = 9;
 
 type Shared = State<Arc<House>>;
@@ -47,12 +44,6 @@ pub(super) fn routes() -> Router<Arc<House>> {
         .route("/containers/{id}/rename", post(rename))
         .route("/containers/{id}/pause", post(pause))
         .route("/containers/{id}/unpause", post(unpause))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-}
-
-/// What a body says. Its place in the document is in the error.
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|error| Failure::bad(format!("invalid JSON: {error}")))
 }
 
 /// Does something to a container that has no answer but that it is done.
@@ -77,10 +68,9 @@ struct ListQuery {
 }
 
 async fn list(State(house): Shared, Query(query): Query<ListQuery>) -> Answer {
-    if query.filters.as_deref().is_some_and(|filters| !matches!(filters, "" | "{}"))
-        || is_on(query.size.as_ref())
-    {
-        let why = "this version of bulkhead serves neither filters nor sizes of containers yet";
+    no_filters(query.filters.as_deref())?;
+    if is_on(query.size.as_ref()) {
+        let why = "this version of bulkhead does not serve sizes of containers yet";
         return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, why));
     }
     let limit = query.limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);

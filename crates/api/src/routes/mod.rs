@@ -1,15 +1,19 @@
 //! Docker's routes, a file for each group of its reference, and the [`TABLE`] of all of them.
 
 mod containers;
+mod images;
+mod networks;
 mod system;
 mod table;
+mod volumes;
 mod wait;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::FromRequestParts;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -21,9 +25,19 @@ use crate::worker::House;
 
 use table::{Served, TABLE};
 
+/// The largest description of a container or of anything else.
+const LARGEST_BODY: usize = 4 << 20;
+
 /// All routes.
 pub(crate) fn router(house: Arc<House>) -> Router {
-    let mut router = Router::new().merge(system::routes()).merge(containers::routes()).merge(wait::routes());
+    let mut router = Router::new()
+        .merge(system::routes())
+        .merge(containers::routes())
+        .merge(wait::routes())
+        .merge(images::routes())
+        .merge(networks::routes())
+        .merge(volumes::routes())
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
     let served: HashSet<&str> =
         TABLE.iter().filter(|route| route.served == Served::Yes).map(|route| route.path).collect();
     let mut refused = HashSet::new();
@@ -65,4 +79,20 @@ pub(crate) fn is_on(flag: Option<&String>) -> bool {
     flag.is_some_and(|flag| {
         !matches!(flag.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none")
     })
+}
+
+/// What a body says.
+pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| Failure::bad(format!("invalid JSON: {error}")))
+}
+
+/// Refuses filters: what they leave out must not be shown as if they had not been given.
+pub(crate) fn no_filters(filters: Option<&str>) -> Result<(), Failure> {
+    match filters {
+        None | Some("" | "{}") => Ok(()),
+        Some(_) => Err(Failure::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "this version of bulkhead does not serve filters yet",
+        )),
+    }
 }

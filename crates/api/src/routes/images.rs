@@ -1,0 +1,101 @@
+//! Images: listed, looked at, named and removed. An image's name may have slashes, so what follows `/images/` is read from
+//! its end.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bulkhead_engine::Engine;
+use bulkhead_engine::commands::images::Removed;
+use bulkhead_engine::models::ImageDeleteResponseItem;
+use serde::Deserialize;
+
+use super::{Query, is_on, no_filters};
+use crate::failure::Failure;
+use crate::worker::{House, answer, ask};
+
+type Shared = State<Arc<House>>;
+
+pub(super) fn routes() -> Router<Arc<House>> {
+    Router::new()
+        .route("/images/json", get(list))
+        .route("/images/{*name}", get(look).post(name).delete(remove))
+}
+
+#[derive(Deserialize)]
+struct ListQuery {
+    all: Option<String>,
+    filters: Option<String>,
+}
+
+async fn list(State(house): Shared, Query(query): Query<ListQuery>) -> Result<Response, Failure> {
+    no_filters(query.filters.as_deref())?;
+    // No image here is a mere step to another, so all of them are those that are shown.
+    let _ = query.all;
+    answer(&house, |engine| Ok(engine.images()?)).await
+}
+
+fn unserved(what: &str) -> Failure {
+    Failure::new(
+        StatusCode::NOT_IMPLEMENTED,
+        format!("this version of bulkhead does not serve images/{what} yet"),
+    )
+}
+
+async fn look(State(house): Shared, Path(rest): Path<String>) -> Result<Response, Failure> {
+    match rest.rsplit_once('/') {
+        Some((name, "json")) => answer(&house, |engine| Ok(engine.inspect_image(name)?)).await,
+        Some((name, "history")) => answer(&house, |engine| Ok(engine.history(name)?)).await,
+        _ => Err(unserved(&rest)),
+    }
+}
+
+#[derive(Deserialize)]
+struct TagQuery {
+    repo: Option<String>,
+    tag: Option<String>,
+}
+
+async fn name(
+    State(house): Shared,
+    Path(rest): Path<String>,
+    Query(query): Query<TagQuery>,
+) -> Result<Response, Failure> {
+    let Some((image, "tag")) = rest.rsplit_once('/') else { return Err(unserved(&rest)) };
+    let repository = query.repo.filter(|name| !name.is_empty());
+    let repository = repository.ok_or_else(|| Failure::bad("a new name (repo) must be given"))?;
+    let new = match query.tag.filter(|tag| !tag.is_empty()) {
+        Some(tag) => format!("{repository}:{tag}"),
+        None => repository,
+    };
+    let job = |engine: &mut Engine| Ok(engine.tag(image, &new)?);
+    ask(&house, job).await.map(|()| StatusCode::CREATED.into_response())
+}
+
+#[derive(Deserialize)]
+struct RemoveQuery {
+    force: Option<String>,
+}
+
+async fn remove(
+    State(house): Shared,
+    Path(name): Path<String>,
+    Query(query): Query<RemoveQuery>,
+) -> Result<Response, Failure> {
+    let force = is_on(query.force.as_ref());
+    let job = |engine: &mut Engine| {
+        let removed = engine.remove_image(&name, force)?;
+        Ok(removed.into_iter().map(shown).collect::<Vec<_>>())
+    };
+    answer(&house, job).await
+}
+
+fn shown(removed: Removed) -> ImageDeleteResponseItem {
+    match removed {
+        Removed::Untagged(name) => ImageDeleteResponseItem { untagged: Some(name), deleted: None },
+        Removed::Deleted(id) => ImageDeleteResponseItem { untagged: None, deleted: Some(id) },
+    }
+}
