@@ -11,6 +11,7 @@
 //! | `routes` | a file for each group of routes of Docker's reference, and what each does |
 //! | `worker` | a process for each request that needs the engine |
 //! | `flow` | a body that is sent while it is written |
+//! | `moments` | times as clients write them |
 //! | `failure` | an error as Docker's status and message |
 //!
 //! **One thread.** The server waits for many things and works on none: each request's work is done by a child that is
@@ -23,6 +24,7 @@
 mod failure;
 mod flow;
 mod listen;
+mod moments;
 mod routes;
 mod server;
 mod version;

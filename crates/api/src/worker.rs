@@ -47,15 +47,53 @@ pub(crate) struct Worker {
     process: OwnedFd,
 }
 
+/// What a body that is sent while it is written is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// JSON, a line each.
+    Json,
+    /// The bytes of a terminal.
+    Raw,
+    /// Frames of two streams.
+    Multiplexed,
+}
+
+impl Form {
+    fn letter(self) -> u8 {
+        match self {
+            Form::Json => b'j',
+            Form::Raw => b'r',
+            Form::Multiplexed => b'm',
+        }
+    }
+
+    fn of(letter: u8) -> Option<Form> {
+        [Form::Json, Form::Raw, Form::Multiplexed].into_iter().find(|form| form.letter() == letter)
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Form::Json => "application/json",
+            Form::Raw => "application/vnd.docker.raw-stream",
+            Form::Multiplexed => "application/vnd.docker.multiplexed-stream",
+        }
+    }
+}
+
 /// Where the process of a request writes what is sent while it writes it.
 pub(crate) struct Out(File);
 
 impl Out {
-    /// Answers that the request can be served; the body follows.
-    pub(crate) fn begin(&mut self) -> std::io::Result<&mut File> {
-        self.0.write_all(&[DONE])?;
+    /// Answers that the request can be served; the body follows, in this form.
+    pub(crate) fn begin(&mut self, form: Form) -> Result<&mut File, Failure> {
+        self.0.write_all(&[DONE, form.letter()]).map_err(gone)?;
         Ok(&mut self.0)
     }
+}
+
+/// What it means that a client's end cannot be written: nobody listens any more, so nobody hears this.
+pub(crate) fn gone(error: std::io::Error) -> Failure {
+    Failure::ours(format!("cannot answer the client: {error}"))
 }
 
 /// Lets the kernel reap the processes of requests (SIGCHLD ignored, wait(2)): their answers say how they ended.
@@ -112,18 +150,19 @@ impl Worker {
     }
 
     /// What flows, after the first word.
-    async fn flow(mut self) -> Result<Flow, Failure> {
+    async fn flow(mut self) -> Result<(Form, Flow), Failure> {
         let mut first = [0];
-        match self.answer.read_exact(&mut first).await {
-            Ok(_) if first == [DONE] => Ok(Flow::new(self.answer, self.process)),
-            Ok(_) => {
-                let mut why = Vec::new();
-                let whole = self.answer.read_to_end(&mut why).await.is_ok() && why.pop() == Some(END);
-                let failure = if whole { serde_json::from_slice(&why).ok() } else { None };
-                Err(failure.unwrap_or_else(killed))
-            }
-            Err(_) => Err(killed()),
+        self.answer.read_exact(&mut first).await.map_err(|_| killed())?;
+        if first == [DONE] {
+            self.answer.read_exact(&mut first).await.map_err(|_| killed())?;
+            let [letter] = first;
+            let form = Form::of(letter).ok_or_else(killed)?;
+            return Ok((form, Flow::new(self.answer, self.process)));
         }
+        let mut why = Vec::new();
+        let whole = self.answer.read_to_end(&mut why).await.is_ok() && why.pop() == Some(END);
+        let failure = if whole { serde_json::from_slice(&why).ok() } else { None };
+        Err(failure.unwrap_or_else(killed))
     }
 
     /// What came of it, as JSON. The process may live on for what nobody waits for.
@@ -212,13 +251,12 @@ pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
         .map_err(|error| Failure::ours(format!("the request's process cannot be understood: {error}")))
 }
 
-/// Does a job that writes its answer bit by bit, in this form.
+/// Does a job that writes its answer bit by bit.
 pub(crate) async fn flow(
     house: &House,
-    form: &'static str,
     job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure> + Send,
 ) -> Result<Response, Failure> {
     let worker = Worker::send_flowing(house, job)?;
-    let flow = worker.flow().await?;
-    Ok(([(CONTENT_TYPE, form)], Body::new(flow)).into_response())
+    let (form, flow) = worker.flow().await?;
+    Ok(([(CONTENT_TYPE, form.media_type())], Body::new(flow)).into_response())
 }

@@ -4,6 +4,7 @@
 
 mod containers;
 mod server;
+mod streams;
 mod things;
 mod wait;
 

@@ -1,7 +1,9 @@
 //! Docker's routes, a file for each group of its reference, and the [`TABLE`] of all of them.
 
 mod containers;
+mod events;
 mod images;
+mod logs;
 mod networks;
 mod system;
 mod table;
@@ -34,6 +36,8 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .merge(system::routes())
         .merge(containers::routes())
         .merge(wait::routes())
+        .merge(logs::routes())
+        .merge(events::routes())
         .merge(images::routes())
         .merge(networks::routes())
         .merge(volumes::routes())

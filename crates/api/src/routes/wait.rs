@@ -10,14 +10,14 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::post;
+use bulkhead_engine::Engine;
 use bulkhead_engine::commands::events::Events;
 use bulkhead_engine::models::{ContainerWaitResponse, EventMessage};
-use bulkhead_engine::{Engine, Error};
 use serde::Deserialize;
 
 use super::Query;
 use crate::failure::Failure;
-use crate::worker::{House, Out, flow};
+use crate::worker::{Form, House, Out, flow, gone};
 
 /// For what is waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ async fn wait(
         Some("removed") => Until::Removed,
         Some(other) => return Err(Failure::bad(format!("invalid condition: {other:?}"))),
     };
-    flow(&house, "application/json", move |engine, out| wait_for(engine, &id, until, out)).await
+    flow(&house, move |engine, out| wait_for(engine, &id, until, out)).await
 }
 
 fn wait_for(engine: &mut Engine, id: &str, until: Until, out: &mut Out) -> Result<(), Failure> {
@@ -55,7 +55,7 @@ fn wait_for(engine: &mut Engine, id: &str, until: Until, out: &mut Out) -> Resul
     // What is remembered of earlier is over.
     while events.next_event()?.is_some() {}
     let container = engine.container(id)?;
-    let out = out.begin().map_err(gone)?;
+    let out = out.begin(Form::Json)?;
     let mut code = match until {
         Until::NotRunning => Some(i64::from(engine.wait(&container)?)),
         Until::NextExit => None,
@@ -102,9 +102,4 @@ fn end_of(events: &mut Events, id: &str, until: Until) -> Result<Option<i64>, Fa
 fn exit_code(event: &EventMessage) -> i64 {
     let attributes = event.actor.as_ref().and_then(|actor| actor.attributes.as_ref());
     attributes.and_then(|all| all.get("exitCode")?.parse().ok()).unwrap_or(0)
-}
-
-/// Nobody listens any more, so nobody hears this.
-fn gone(error: std::io::Error) -> Failure {
-    Failure::from(Error::System { doing: "answer the client".into(), source: error })
 }
