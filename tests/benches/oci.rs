@@ -96,9 +96,17 @@ struct Hugetlb(Child);
 
 impl Hugetlb {
     fn new() -> Option<Hugetlb> {
-        let script = "test ! -e /sys/fs/cgroup/cgroup.controllers && mount -t cgroup -o hugetlb cgroup /mnt && echo there && read end";
+        // At the end, groups that are gone may be in use by the kernel for a moment, and the hierarchy would outlive its mount:
+        // then it is mounted again, and taken away again.
+        let script = "
+            if test -e /sys/fs/cgroup/cgroup.controllers || grep -q 'cgroup .*hugetlb' /proc/self/mounts; then exit; fi
+            mount -t cgroup -o hugetlb cgroup /mnt; echo there; read end || true
+            for round in $(seq 50); do
+                umount /mnt; sleep 0.1; grep -q '^hugetlb[[:space:]]*0[[:space:]]' /proc/cgroups && break
+                mount -t cgroup -o hugetlb cgroup /mnt
+            done";
         let mut holder = Command::new("unshare");
-        holder.args(["--mount", "--propagation", "private", "sh", "-c", script]);
+        holder.args(["--mount", "--propagation", "private", "sh", "-ec", script]);
         let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         BufReader::new(holder.stdout.take().unwrap()).read_line(&mut said).unwrap();
