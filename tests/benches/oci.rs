@@ -18,8 +18,9 @@ type Runtime = (&'static str, &'static str);
 const RUNTIMES: [Runtime; 4] =
     [("bulkhead", "bulkhead oci"), ("crun", "crun"), ("runc", "runc"), ("youki", "youki")];
 
-/// How often each is run.
+/// How often each is run; back to back, runs wait for the traces of those before, and differ more.
 const ROUNDS: usize = 21;
+const BACK_TO_BACK: usize = 101;
 
 fn main() {
     let hierarchy = Hugetlb::new();
@@ -43,10 +44,10 @@ fn main() {
     }
     println!();
 
-    for (label, pause) in [("", 0.3), (", back to back", 0.0)] {
+    for (label, pause, rounds) in [("", 0.3, ROUNDS), (", back to back", 0.0, BACK_TO_BACK)] {
         let row = |what: &str, script: &dyn Fn(&str) -> String| {
             let commands: Vec<String> = runtimes.iter().map(|(_, command)| script(command)).collect();
-            print_row(&format!("{what}{label}"), &alternately(&host, &commands, ROUNDS, pause), "ms");
+            print_row(&format!("{what}{label}"), &alternately(&host, &commands, rounds, pause), "ms");
         };
         row("OCI run true", &|command| format!("{command} run --bundle /run/plain one"));
         row("the same in a user namespace", &|command| format!("{command} run --bundle /run/users one"));
@@ -60,7 +61,7 @@ fn main() {
         }
         let commands: Vec<String> =
             runtimes.iter().map(|(name, command)| format!("{command} exec {name} true")).collect();
-        print_row(&format!("exec true{label}"), &alternately(&host, &commands, ROUNDS, pause), "ms");
+        print_row(&format!("exec true{label}"), &alternately(&host, &commands, rounds, pause), "ms");
         for (name, command) in &runtimes {
             host.sh(&format!("{command} delete --force {name}")).run().succeeds();
         }
