@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tables: what a user namespace costs, and our networks and our times beside those of the engines that are installed, measured alternately
+# Tables: what a user namespace costs; our networks, OCI runtime and times beside those of the peers that are installed, measured alternately
 # on one host.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,4 +11,5 @@ if [[ $(id -u) -ne 0 ]]; then
 fi
 cargo bench -p bulkhead-tests --bench user_namespaces
 cargo bench -p bulkhead-tests --bench networks -- "$@"
+cargo bench -p bulkhead-tests --bench oci -- "$@"
 exec cargo bench -p bulkhead-tests --bench compare -- "$@"

@@ -197,19 +197,26 @@ fn run(process: &Process, user: &User) -> Error {
     explain(name, denied)
 }
 
-/// Whether the program is there at all: of one that is held, whoever has it made should hear that it cannot run, not only
-/// whoever starts it. What its user may do shows when it is run.
+/// Whether the program is there, and a program for anybody: of one that is held, whoever has it made should hear that it cannot
+/// run, not only whoever starts it. What its user may do shows when it is run.
 pub(crate) fn look_for(process: &Process) -> Result<()> {
     let name = process.args.first().map(String::as_str).unwrap_or_default();
-    let found = |candidate: &str| rustix::fs::stat(candidate).is_ok();
     let path = process.env.iter().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(USUAL_PATH);
-    // What is meant from the working directory may lie where only its user can go.
-    let is_there = match name.split_once('/') {
-        Some(("", _)) => found(name),
-        Some(_) => true,
-        None => path.split(':').any(|folder| !folder.starts_with('/') || found(&format!("{folder}/{name}"))),
+    let candidates: Vec<String> = match name.split_once('/') {
+        Some(("", _)) => vec![name.to_owned()],
+        // What is meant from the working directory may lie where only its user can go.
+        Some(_) => return Ok(()),
+        None if path.split(':').any(|folder| !folder.starts_with('/')) => return Ok(()),
+        None => path.split(':').map(|folder| format!("{folder}/{name}")).collect(),
     };
-    if is_there { Ok(()) } else { Err(explain(name, None)) }
+    let mut denied = None;
+    for stat in candidates.iter().filter_map(|candidate| rustix::fs::stat(candidate.as_str()).ok()) {
+        if FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_mode & 0o111 != 0 {
+            return Ok(());
+        }
+        denied = Some(Errno::ACCESS.into());
+    }
+    Err(explain(name, denied))
 }
 
 /// A script whose interpreter is missing fails as if it were missing itself.

@@ -4,7 +4,7 @@
 
 use bulkhead_tests::archive::docker_archive;
 use bulkhead_tests::images::{self, Image};
-use bulkhead_tests::{Host, skip, wait};
+use bulkhead_tests::{Host, Output, skip, wait};
 use serde_json::json;
 
 use crate::grpc::{self, Message};
@@ -60,17 +60,9 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.bulkhead.options]
 BinaryName = "/run/own/bulkhead-runtime"
 "#;
-        let up = host
-            .sh(&format!(
-                "command -v containerd ctr curl /usr/lib/cni/bridge; cat > /run/ctr/config.toml
-                 setsid containerd --config /run/ctr/config.toml < /dev/null > /tmp/log 2>&1 &
-                 echo $! > /run/ctr/pid
-                 for i in $(seq 200); do ctr -a {SOCKET} version > /dev/null 2>&1 && break; sleep 0.1; done
-                 ctr -a {SOCKET} -n k8s.io image import {}",
-                Image::Busybox.on_host()
-            ))
-            .stdin(configuration)
-            .run();
+        host.sh("cat > /run/ctr/config.toml").stdin(configuration).run().succeeds();
+        let import = format!("ctr -a {SOCKET} -n k8s.io image import {}", Image::Busybox.on_host());
+        let up = start_containerd(&host, &import);
         if up.code() != 0 {
             eprintln!("{up}");
             host.abandon();
@@ -120,6 +112,18 @@ BinaryName = "/run/own/bulkhead-runtime"
         self.host.sh("kill $(cat /run/ctr/pid)").run().succeeds();
         self.host.abandon();
     }
+}
+
+/// Starts containerd, and runs `then` when it answers.
+fn start_containerd(host: &Host, then: &str) -> Output {
+    host.sh(&format!(
+        "command -v containerd ctr curl /usr/lib/cni/bridge
+         setsid containerd --config /run/ctr/config.toml < /dev/null >> /tmp/log 2>&1 &
+         echo $! > /run/ctr/pid
+         for i in $(seq 200); do ctr -a {SOCKET} version > /dev/null 2>&1 && break; sleep 0.1; done
+         {then}"
+    ))
+    .run()
 }
 
 struct Pod<'n> {
@@ -261,6 +265,17 @@ fn pods_and_their_containers_work_by_kubernetes_interface() {
     assert_eq!(same, [true, true, true, false, false], "{ours}\n{theirs}");
     assert_eq!(main.exec("nc 127.0.0.1 80 < /dev/null"), ("answer".into(), 0));
     host.sh(&format!("busybox nc {address} 80 < /dev/null")).prints("answer");
+
+    // containerd ends, and its containers go on; the next one has them.
+    host.sh("kill -KILL $(cat /run/ctr/pid)").run().succeeds();
+    wait::until("containerd has ended", || host.sh("pgrep -x containerd || true").stdout().is_empty());
+    start_containerd(host, "true").succeeds();
+    wait::until("it knows its containers", || {
+        let status = Message::new().text(1, &main.id);
+        grpc::call(host, SOCKET, "runtime.v1.RuntimeService/ContainerStatus", &status).is_ok()
+    });
+    assert_eq!(main.status().get_number(3), RUNNING);
+    assert_eq!(main.exec("id -u"), ("33".into(), 0));
 
     // The pod's own, and these two.
     host.sh(LOCKS).prints("3");

@@ -1,8 +1,7 @@
 //! Docker with this runtime in runc's place: the real dockerd, where it is installed.
 
-use bulkhead_tests::command::Output;
 use bulkhead_tests::images::{self, Image};
-use bulkhead_tests::{Host, skip, wait};
+use bulkhead_tests::{Host, Output, skip, wait};
 
 /// A host on which dockerd runs with this runtime as its usual one, and the image busybox; `None`: Docker is not
 /// installed, or does not come up here.

@@ -144,5 +144,14 @@ fn a_program_that_is_not_there_is_missed_when_the_container_is_made() {
     bundle.run("").fails(1, "executable file not found in $PATH");
     let bundle = bundle.with(|config| config["process"]["args"] = json!(["/etc/passwd"]));
     bundle.run("").fails(1, "permission denied");
+    // containerd cannot delete what fails as late as its start, as Docker asks it to, and both forget the container.
+    oci(&host, "create --bundle /run/b one").fails(1, "permission denied");
+    let bundle = bundle.with(|config| {
+        config["process"]["args"] = json!(["passwd"]);
+        config["process"]["env"] = json!(["PATH=/sys:/etc"]);
+    });
+    oci(&host, "create --bundle /run/b one").fails(1, "permission denied");
+    bundle.with(|config| config["process"]["args"] = json!(["/etc"])).write();
+    oci(&host, "create --bundle /run/b one").fails(1, "permission denied");
     host.finish();
 }
