@@ -105,8 +105,12 @@ impl Registry {
             match symlink(text, &link) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
                     last = Some(error);
+                    match fs::DirBuilder::new().recursive(true).mode(0o700).create(place) {
+                        // It was there when it was to be made, and gone when it was looked at.
+                        Err(error) if error.kind() == ErrorKind::AlreadyExists => last = Some(error),
+                        made => made?,
+                    }
                 }
                 // Our own, of before: replaced in one step, so that the name is never missing.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {

@@ -181,7 +181,7 @@ fn many_publish_and_withdraw_the_same_name_at_once() {
             scope.spawn(move || {
                 let registry = registry(folder, &format!("c{thread}"), &own());
                 let web = membership(&[&format!("10.0.0.{thread}/24")], &["web"]);
-                for _ in 0..200 {
+                for _ in 0..2000 {
                     registry.publish(&web).unwrap();
                     assert!(addresses(folder, "web").unwrap().contains(&format!("10.0.0.{thread}")));
                     registry.withdraw(&web);
