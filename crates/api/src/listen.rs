@@ -1,13 +1,14 @@
 //! Where clients find the server.
 //!
 //! A Unix socket whose folder and mode say who may reach it: root, and the group `bulkhead` where the machine has one.
-//! Whoever can reach it can do what root can (SECURITY.md). A socket that a dead server left is replaced; one that
-//! somebody listens at is not.
+//! Whoever can reach it can do what root can (SECURITY.md). The engine's folder of this boot is closed to all but root; for
+//! the group's sake it may be passed through to the socket, and nothing else in it is open. A socket that a dead server
+//! left is replaced; one that somebody listens at is not.
 
 use std::fmt;
 use std::fs::Permissions;
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -46,11 +47,13 @@ impl fmt::Display for Address {
     }
 }
 
-/// Begins to listen. The name in the file system appears with the right mode: it is made beside, and moved.
-pub(crate) fn listen(path: &Path) -> Result<UnixListener, ServeError> {
+/// Begins to listen. The name in the file system appears with the right mode: it is made beside, and moved. `state` is
+/// the engine's folder of this boot, the one folder whose mode is ours to set.
+pub(crate) fn listen(path: &Path, state: &Path) -> Result<UnixListener, ServeError> {
     let doing = || format!("listen at {}", path.display());
+    let group = group().map_err(|error| ServeError::new("read /etc/group", error))?;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| ServeError::new(doing(), error))?;
+        prepare(folder, state, group).map_err(|error| ServeError::new(doing(), error))?;
     }
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -68,7 +71,7 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, ServeError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
-    let made = make(&beside).and_then(|listener| {
+    let made = make(&beside, group).and_then(|listener| {
         std::fs::rename(&beside, path)?;
         Ok(listener)
     });
@@ -78,13 +81,23 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, ServeError> {
     made.map_err(|error| ServeError::new(doing(), error))
 }
 
-fn make(path: &Path) -> std::io::Result<UnixListener> {
+/// Makes the folder if it is not there, closed to all but root, and lets the group through the engine's own.
+fn prepare(folder: &Path, state: &Path, group: Option<u32>) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if let Some(group) = group.filter(|_| folder == state) {
+        std::os::unix::fs::chown(folder, Some(0), Some(group))?;
+        std::fs::set_permissions(folder, Permissions::from_mode(0o710))?;
+    }
+    Ok(())
+}
+
+fn make(path: &Path, group: Option<u32>) -> std::io::Result<UnixListener> {
     // Nobody but root from the first moment on, whatever the caller's umask.
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
     let listener = listener?;
-    if let Some(group) = group()? {
+    if let Some(group) = group {
         std::os::unix::fs::chown(path, Some(0), Some(group))?;
         std::fs::set_permissions(path, Permissions::from_mode(0o660))?;
     }

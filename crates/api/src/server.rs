@@ -43,7 +43,7 @@ pub(crate) async fn serve(options: Options, ready: impl FnOnce(&[Address])) -> R
     worker::reap_by_itself();
     let mut listeners = Vec::new();
     for Address::Unix(path) in &addresses {
-        listeners.push((listen::listen(path)?, path.clone(), listen::identity(path)));
+        listeners.push((listen::listen(path, &roots.state)?, path.clone(), listen::identity(path)));
     }
     let app = routes::router(Arc::new(House { roots, programs }));
     let mut left: Vec<(PathBuf, Option<(u64, u64)>)> = Vec::new();
@@ -102,9 +102,9 @@ async fn answer(app: Router, mut request: Request<Body>, read_only: bool) -> Res
             "this server only lets clients look (it was started with --allow read-only)",
         )
         .into_response(),
-        Ok((version, uri)) => {
+        // No route that is served differs by version.
+        Ok((_, uri)) => {
             *request.uri_mut() = uri;
-            request.extensions_mut().insert(version);
             app.oneshot(request).await.unwrap_or_else(|never| match never {})
         }
     };

@@ -81,13 +81,17 @@ impl Form {
 }
 
 /// Where the process of a request writes what is sent while it writes it.
-pub(crate) struct Out(File);
+pub(crate) struct Out {
+    pipe: File,
+    begun: bool,
+}
 
 impl Out {
     /// Answers that the request can be served; the body follows, in this form.
     pub(crate) fn begin(&mut self, form: Form) -> Result<&mut File, Failure> {
-        self.0.write_all(&[DONE, form.letter()]).map_err(gone)?;
-        Ok(&mut self.0)
+        self.begun = true;
+        self.pipe.write_all(&[DONE, form.letter()]).map_err(gone)?;
+        Ok(&mut self.pipe)
     }
 }
 
@@ -110,16 +114,19 @@ impl Worker {
         Worker::begin(house, |engine, answer| tell(answer, engine.and_then(job)))
     }
 
-    /// Begins a job that writes its answer bit by bit. What fails before the first of it is told as a failure.
+    /// Begins a job that writes its answer bit by bit. What fails before the first of it is told as a failure; what fails
+    /// later ends the body, and whoever runs the server is told.
     fn send_flowing(
         house: &House,
         job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure>,
     ) -> Result<Worker, Failure> {
         Worker::begin(house, |engine, answer| {
-            let Ok(copy) = answer.try_clone() else { return };
-            let mut out = Out(copy);
-            if let Err(failure) = engine.and_then(|engine| job(engine, &mut out)) {
-                tell::<()>(answer, Err(failure));
+            let Ok(pipe) = answer.try_clone() else { return };
+            let mut out = Out { pipe, begun: false };
+            match engine.and_then(|engine| job(engine, &mut out)) {
+                Ok(()) => {}
+                Err(failure) if out.begun => eprintln!("bulkhead serve: an answer ends early: {failure}"),
+                Err(failure) => tell::<()>(answer, Err(failure)),
             }
         })
     }

@@ -42,15 +42,37 @@ fn what_is_not_served_says_so() {
 #[test]
 fn only_root_and_its_group_reach_it() {
     let api = Served::new("api-socket");
+    api.host.run_detached(["--name", "one", "busybox", "sleep", "1000"]);
     api.host.sh(&format!("stat -c '%a %u:%g' {SOCKET}")).prints("600 0:0");
     api.kill();
     api.host.sh("echo 'bulkhead:x:4242:' >> /etc/group").run().succeeds();
     api.serve("");
     api.host.sh(&format!("stat -c '%a %u:%g' {SOCKET}")).prints("660 0:4242");
+    // Somebody of the group gets through to it, and to nothing beside it; somebody else does not get there.
+    let as_one_of = |group: &str, words: &str| {
+        api.host.sh(&format!("setpriv --reuid 1234 --regid 1234 --groups {group} -- {words}"))
+    };
+    let ping = format!("curl -sS --unix-socket {SOCKET} http://d/_ping");
+    as_one_of("4242", &ping).prints("OK");
+    assert_ne!(as_one_of("4343", &ping).run().code(), 0);
+    for closed in ["ls /run/bulkhead", "cat /run/bulkhead/events", "ls /run/bulkhead/containers"] {
+        api.host.sh(closed).run().succeeds();
+        assert_ne!(as_one_of("4242", closed).run().code(), 0, "{closed}");
+    }
     // A second server leaves the first one its socket.
     api.host.bulkhead(["serve"]).fails(1, "another server listens there");
     api.http("GET", "/_ping", "").prints("200\nOK");
     api.finish();
+}
+
+#[test]
+fn the_folder_that_it_makes_is_closed() {
+    let host = bulkhead_tests::Host::new("api-folder");
+    let script = "umask 0; setsid bulkhead --state /run/other serve < /dev/null > /tmp/served & server=$!
+        for i in $(seq 200); do [ -s /tmp/served ] && break; sleep 0.05; done
+        stat -c '%a %u:%g' /run/other; kill $server; wait $server";
+    host.sh(script).prints("700 0:0");
+    host.finish();
 }
 
 #[test]

@@ -35,6 +35,19 @@ fn logs_are_told_apart_and_followed() {
 }
 
 #[test]
+fn what_fails_in_the_middle_adds_nothing_to_a_log() {
+    let api = Served::new("api-log-fails");
+    let id = api.host.run_detached(["--name", "one", "busybox", "echo", "out"]);
+    api.docker("wait one").prints("0");
+    // A log that can be opened and not read.
+    let script = format!("cd /var/lib/bulkhead/containers/{id}; rm ./*-json.log; mkdir {id}-json.log");
+    api.host.sh(&script).run().succeeds();
+    api.http("GET", "/containers/one/logs?stdout=1", "").prints("200");
+    api.host.sh("cat /tmp/served").run().shows("an answer ends early").shows("is a directory");
+    api.finish();
+}
+
+#[test]
 fn who_stops_reading_costs_nothing_and_blocks_nobody() {
     let api = Served::new("api-slow-reader");
     let script = "yes $(seq 1 200 | tr '\\n' ' ') | head -c 30000000";

@@ -105,11 +105,7 @@ async fn create(State(house): Shared, Query(query): Query<CreateQuery>, body: By
 
 /// An image here is for this machine, whatever else it could be asked for.
 fn check_platform(wanted: &str) -> Result<(), Failure> {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
+    let architecture = super::system::architecture();
     let mut parts = wanted.split('/');
     let fits = parts.next() == Some("linux") && parts.next().is_none_or(|asked| asked == architecture);
     if fits {

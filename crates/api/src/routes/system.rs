@@ -64,7 +64,7 @@ async fn version() -> axum::Json<SystemVersion> {
 }
 
 /// This machine's architecture, by Go's name, which clients expect.
-fn architecture() -> &'static str {
+pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
