@@ -255,6 +255,17 @@ impl Engine {
         )))
     }
 
+    /// Why something failed that was done with a container: if another command has removed it meanwhile, that, whichever
+    /// file was missed first. (Its files may go before its record does.)
+    pub(crate) fn unless_removed(&self, container: &Container, error: Error) -> Error {
+        let files = self.roots.container(&container.id).try_exists();
+        if matches!(files, Ok(false)) || matches!(self.container(&container.id), Err(Error::NotFound { .. }))
+        {
+            return Error::no_container(&container.name);
+        }
+        error
+    }
+
     /// The lock of a container that does not run, or nothing for one that does or is about to again: what is decided then
     /// holds for whoever starts it, or has to be told to its supervisor.
     pub(crate) fn lock_unless_active(&self, container: &Container) -> Result<Option<OwnedFd>> {

@@ -257,3 +257,22 @@ fn containers_that_begin_with_one_new_volume_see_it_whole() {
     }
     host.finish();
 }
+
+/// Whichever of its files is missed first, what is told is that somebody has removed the container.
+#[test]
+fn what_is_removed_while_it_is_made_is_told_as_that() {
+    let host = Host::new("removed-while-made").with_busybox();
+    for make in ["create", "run --rm"] {
+        let script = format!(
+            "for j in 1 2 3; do (while [ ! -e /run/over ]; do bulkhead rm -f box > /dev/null 2>&1; done) & done
+             for i in $(seq 200); do bulkhead {make} --name box busybox true 2>&1; done \
+                 | grep -vE '^[0-9a-f]{{64}}$|No such container|is already in use by container' || true
+             touch /run/over; wait; rm /run/over"
+        );
+        host.sh(&script).timeout(240).prints("");
+    }
+    host.bulkhead(["rm", "-f", "box"]).run();
+    host.bulkhead(["ps", "-aq"]).prints("");
+    host.sh("ls /var/lib/bulkhead/containers").prints("");
+    host.finish();
+}

@@ -113,6 +113,7 @@ impl Engine {
         bulkhead_sys::fail::point("create: recorded");
         let warned = self.warn_of_foreign_volumes(&container.users, &wanted, &mapping, &mut warnings);
         if let Err(error) = warned.and_then(|()| self.furnish(&container, &wanted)) {
+            let error = self.unless_removed(&container, error);
             // All that it took is given back. The first error is the one to tell.
             let _ = self.remove_locked(&container, true, None);
             return Err(error);

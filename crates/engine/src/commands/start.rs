@@ -59,6 +59,10 @@ impl Engine {
     /// # Errors
     /// It runs already, or its birth failed: nothing runs then.
     pub fn start(&mut self, container: &Container, starting: Starting) -> Result<Started> {
+        self.begin(container, starting).map_err(|error| self.unless_removed(container, error))
+    }
+
+    fn begin(&mut self, container: &Container, starting: Starting) -> Result<Started> {
         let mut trace = Trace::new(starting.trace);
         let connection = self.supervisor()?;
         let lock = self.lock_to_start(container)?;
