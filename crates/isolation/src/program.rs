@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2};
 use rustix::io::Errno;
 use rustix::process::{Gid, Signal, Uid};
@@ -71,11 +72,23 @@ pub(crate) fn execute(
     if !process.extras.outlives_its_maker {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
             .step(STEP, || "ask to end with the supervisor")?;
+        // One that was killed before that tells nobody of its death any more.
+        if has_gone(socket) {
+            return Err(Error::new(STEP, "the supervisor has gone"));
+        }
     }
     bulkhead_sys::signals::reset();
     bulkhead_sys::process::close_on_exec_from(3 + process.extras.descriptors)
         .step(STEP, || "mark descriptors close-on-exec")?;
     Err(run(process, user))
+}
+
+/// Whether nobody has the other end of `socket` any more. Its owner keeps it until the program runs. (In a PID namespace of
+/// its own, the child sees no parent whose number could change.)
+fn has_gone(socket: BorrowedFd<'_>) -> bool {
+    let mut socket = [PollFd::new(&socket, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut socket, Some(&now)), Ok(1)) && socket[0].revents().contains(PollFlags::HUP)
 }
 
 /// Makes the working directory if the image does not have it, as Docker does.
@@ -242,5 +255,20 @@ fn explain(name: &str, denied: Option<io::Error>) -> Error {
             Some(2),
         ),
         Some(cause) => error(Kind::NotExecutable, describe(&cause), cause.raw_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_supervisor_that_was_killed_is_missed_and_one_that_says_nothing_is_not() {
+        let (ours, theirs) = bulkhead_sys::channel::pair().unwrap();
+        assert!(!super::has_gone(theirs.as_fd()));
+        bulkhead_sys::channel::send(&ours, b"said before", &[]).unwrap();
+        assert!(!super::has_gone(theirs.as_fd()));
+        drop(ours);
+        assert!(super::has_gone(theirs.as_fd()));
     }
 }
