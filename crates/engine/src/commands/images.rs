@@ -60,6 +60,18 @@ impl Engine {
         }
     }
 
+    /// Whether an image is here, by a name or an ID.
+    ///
+    /// # Errors
+    /// A name that could be none.
+    pub fn has_image(&self, wanted: &str) -> Result<bool> {
+        match self.image_of(wanted) {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The highest user or group ID of its files.
     pub(crate) fn highest_id(&self, image: &Chosen) -> Result<Highest> {
         match &image.highest {
