@@ -202,12 +202,17 @@ impl Client {
 
     /// Asks whether this is a registry at all, and what it wants to know; so the right one of several hosts is found.
     pub(crate) fn ping(&self) -> Result<()> {
-        let answer = self.send(self.request(Method::GET, "/v2/".into(), &[]))?;
-        match answer.response.status() {
-            // Who asks is looked at where something is asked for.
-            StatusCode::OK | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(()),
+        let (origin, path) = (self.endpoint.origin.clone(), "/v2/".to_owned());
+        let built = http::Request::builder().method(Method::GET).uri(origin.url(&path));
+        let response = self.run(&origin, built, &mut Content::Nothing)?;
+        match response.status() {
+            // Who asks is looked at where something is asked for: a token for nothing may be refused where one for a
+            // repository is not.
+            StatusCode::UNAUTHORIZED => self.auth.challenged(response.headers(), &[], self).map(drop),
             StatusCode::NOT_FOUND => Err(self.broken("is none: it has no /v2/")),
-            _ => Err(failure::of_answer(answer, &self.endpoint.origin)),
+            StatusCode::OK | StatusCode::FORBIDDEN => Ok(()),
+            status if status.is_redirection() => Ok(()),
+            _ => Err(failure::of_answer(Answer { response, origin, path }, &self.endpoint.origin)),
         }
     }
 

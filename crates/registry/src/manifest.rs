@@ -106,7 +106,7 @@ fn fetch(
     let path = format!("/v2/{}/manifests/{wanted}", reference.path());
     let mut request = client.request(Method::GET, path, &scopes);
     request.headers.push((header::ACCEPT, ACCEPTED.to_owned()));
-    let answer = client.send(request)?;
+    let answer = client.send(request).map_err(|error| of_repository(error, reference))?;
     if answer.response.status() != StatusCode::OK {
         return Err(match failure::of_answer(answer, &client.endpoint.origin) {
             RegistryError::NotFound(said) if !said.starts_with("name unknown") => {

@@ -122,7 +122,9 @@ fn list(client: &Client, reference: &Reference) -> Result<Vec<String>> {
     let scopes = [scope(reference.path(), "pull")];
     let (mut tags, mut path) = (Vec::new(), format!("/v2/{}/tags/list", reference.path()));
     for _ in 0..PAGES {
-        let answer = client.send(client.request(Method::GET, path.clone(), &scopes))?;
+        let answer = client
+            .send(client.request(Method::GET, path.clone(), &scopes))
+            .map_err(|error| of_repository(error, reference))?;
         if answer.response.status() != StatusCode::OK {
             return Err(of_repository(failure::of_answer(answer, &client.endpoint.origin), reference));
         }
