@@ -64,7 +64,7 @@ impl Names {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
         }
-        let known = self.from_hosts_file(host);
+        let known = self.in_hosts_file(host);
         if !known.is_empty() {
             return Ok(known);
         }
@@ -95,7 +95,7 @@ impl Names {
     }
 
     /// What this machine's own file says.
-    pub(crate) fn from_hosts_file(&self, host: &str) -> Vec<IpAddr> {
+    pub(crate) fn in_hosts_file(&self, host: &str) -> Vec<IpAddr> {
         let mut found = Vec::new();
         for line in read(&self.hosts).lines() {
             let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(found("a"), [address("10.0.0.1")]);
         assert_eq!(found("[::1]"), [address("::1")]);
         assert_eq!(found("localhost").len(), 2);
-        assert_eq!(names.from_hosts_file("b"), [] as [IpAddr; 0]);
+        assert_eq!(names.in_hosts_file("b"), [] as [IpAddr; 0]);
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Settings {
             // Only this machine's own file is asked: who forges answers of the name service must not make a registry
             // insecure.
             Err(_) => {
-                let known = self.names.from_hosts_file(&origin.host);
+                let known = self.names.in_hosts_file(&origin.host);
                 !known.is_empty() && known.into_iter().all(within)
             }
         }

@@ -197,7 +197,7 @@ fn answer(mut stream: &TcpStream, asked: &Asked, reply: &Reply) -> std::io::Resu
     }
     if reply.stall.is_some() {
         // Until the other side has had enough of it.
-        let _ = (&*stream).read(&mut [0; 64]);
+        let _ = stream.read(&mut [0; 64]);
         return Ok(false);
     }
     Ok(reply.cut.is_none())
@@ -223,7 +223,7 @@ impl Sample {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            seed as u8
+            seed.to_le_bytes()[0]
         })
         .take(3 << 20)
         .collect();
