@@ -11,6 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=(gcc libc6-dev make)
 hosts=(util-linux iproute2 procps nftables curl bind9-dnsutils)
 images=(busybox-static mmdebstrap zstd gzip tar)
+# registries: a real one, and what makes its certificates.
+registries=(docker-registry openssl)
 # machine: runs another kernel for the tests of cgroup version 2; the kernel is downloaded by them, and not installed.
 machine=()
 [[ "$(uname -m)" == x86_64 ]] && machine=(qemu-system-x86 xz-utils)
@@ -22,7 +24,7 @@ callers=(dockerd=docker.io docker=docker-cli containerd=containerd podman=podman
 callers+=(/usr/lib/cni/bridge=containernetworking-plugins)
 peers=(bubblewrap)
 
-wanted=("${build[@]}" "${hosts[@]}" "${images[@]}" "${machine[@]}" "${lint[@]}" "${callers[@]}")
+wanted=("${build[@]}" "${hosts[@]}" "${images[@]}" "${registries[@]}" "${machine[@]}" "${lint[@]}" "${callers[@]}")
 if [[ "${1:-}" == --peers ]]; then
     wanted=("${peers[@]}" "${callers[@]}")
 elif [[ $# -gt 0 ]]; then

@@ -143,6 +143,24 @@ impl Host {
         Pty::start(self.entering(true, &words), shown)
     }
 
+    /// Does `work` in the host's network, on a thread of its own: what it binds stays there.
+    ///
+    /// # Panics
+    /// When the host has ended, or `work` panics.
+    #[track_caller]
+    pub fn in_network<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let network = std::fs::File::open(format!("/proc/{}/ns/net", self.first)).unwrap();
+        let inside = move || {
+            rustix::thread::move_into_link_name_space(
+                std::os::fd::AsFd::as_fd(&network),
+                Some(rustix::thread::LinkNameSpaceType::Network),
+            )
+            .unwrap();
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join().unwrap())
+    }
+
     /// The host's name, which is its hostname and its cgroups' too.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bulkhead_engine::Error;
+use bulkhead_engine::registry::RegistryError;
 use serde::{Deserialize, Serialize};
 
 /// Why a request got no answer of its own kind. It travels from the process that did the work, so it is plain data.
@@ -43,9 +44,20 @@ impl From<Error> for Failure {
             Error::Invalid(_) => StatusCode::BAD_REQUEST,
             // A program that is not there or cannot be executed is the client's mistake.
             Error::Birth(error) if matches!(error.exit_code(), 126 | 127) => StatusCode::BAD_REQUEST,
+            Error::Registry(error) => of_registry(error),
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Failure::new(status, error.to_string())
+    }
+}
+
+/// Docker says of an image that one may not see that it is not there.
+fn of_registry(error: &RegistryError) -> StatusCode {
+    match error {
+        RegistryError::NotFound(_) | RegistryError::Denied(_) => StatusCode::NOT_FOUND,
+        RegistryError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+        RegistryError::Invalid(_) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

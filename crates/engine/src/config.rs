@@ -22,6 +22,8 @@ struct File {
     userns_idmap: Idmap,
     log_driver: String,
     log_opts: HashMap<String, String>,
+    registry_mirrors: Vec<String>,
+    insecure_registries: Vec<String>,
 }
 
 /// Whether the engine uses ID-mapped mounts of its own store.
@@ -48,6 +50,10 @@ pub(crate) struct Config {
     pub(crate) log_driver: Option<String>,
     /// Options for that.
     pub(crate) log_opts: HashMap<String, String>,
+    /// Asked before docker.io.
+    pub(crate) registry_mirrors: Vec<String>,
+    /// Registries that need no certificate, or no TLS.
+    pub(crate) insecure_registries: Vec<String>,
 }
 
 impl Config {
@@ -87,6 +93,8 @@ impl Config {
             idmap: file.userns_idmap,
             log_driver: Some(file.log_driver).filter(|driver| !driver.is_empty()),
             log_opts: file.log_opts,
+            registry_mirrors: file.registry_mirrors,
+            insecure_registries: file.insecure_registries,
         })
     }
 }

@@ -25,6 +25,9 @@ pub enum Error {
     /// An image could not be read or stored.
     #[error("{0}")]
     Image(#[from] ImageError),
+    /// A registry could not be used; its kind says why.
+    #[error("{0}")]
+    Registry(#[from] bulkhead_registry::RegistryError),
     /// The network could not be set up.
     #[error("{0}")]
     Network(#[from] bulkhead_network::Error),

@@ -46,6 +46,7 @@ use bulkhead_image::Store as ImageStore;
 pub use bollard_stubs::models;
 pub use bulkhead_image::{ImportOptions, Loaded, Progress, Reference};
 pub use bulkhead_isolation::TerminalSize;
+pub use bulkhead_registry as registry;
 pub use bulkhead_supervisor::client::Connection;
 pub use bulkhead_supervisor::protocol;
 pub use condition::Condition;

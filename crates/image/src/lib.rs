@@ -16,6 +16,8 @@
 //! - [`Store`]: the folder on disk. [`Store::load`] reads what `docker save` and OCI tools write, in one pass;
 //!   [`Store::import`] makes an image of a plain root file system; [`Store::layer_tar`] gives a layer's tar back, bit
 //!   for bit.
+//! - [`Incoming`]: an image from a registry, layer by layer, each while it is downloaded; [`KnownBlob`] is what is
+//!   remembered of it, for `push`.
 //! - `shift`: a layer's folder again with other owners, where no mount can map them.
 //!
 //! ```no_run
@@ -58,10 +60,12 @@ pub use config::{ContainerConfig, Empty, History, ImageConfig, RootFs, apply_cha
 pub use digest::{Digest, HashingReader, HashingWriter};
 pub use error::ImageError;
 pub use import::ImportOptions;
+pub use load::descriptor::{Descriptor, Index, Manifest, StatedPlatform};
+pub use load::incoming::Incoming;
 pub use load::{Loaded, Platform, Progress};
 pub use reference::Reference;
 pub use shift::Ids;
-pub use store::{LayerMeta, Shifted, ShiftedNames, Store};
+pub use store::{KnownBlob, LayerMeta, Shifted, ShiftedNames, Store};
 pub use unpack::{Highest, Limits};
 
 /// What this crate's functions give.

@@ -6,8 +6,9 @@
 //! only what a verified config names is put into the store.
 
 mod contents;
-mod descriptor;
+pub(crate) mod descriptor;
 mod docker;
+pub(crate) mod incoming;
 mod oci;
 pub(crate) mod stream;
 
@@ -72,6 +73,41 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Reads `OS/ARCHITECTURE[/VARIANT]`, or an architecture alone, with the other names that processors have.
+    pub fn parse(text: &str) -> Option<Platform> {
+        let lower = text.to_ascii_lowercase();
+        let mut parts: Vec<&str> = lower.split('/').collect();
+        if parts.len() == 1 {
+            parts.insert(0, "linux");
+        }
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some(variant)),
+            _ => return None,
+        };
+        let word =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if ![os, architecture, variant.unwrap_or("v")].into_iter().all(word) {
+            return None;
+        }
+        let (architecture, implied) = match architecture {
+            "x86_64" | "x86-64" => ("amd64", None),
+            "i386" | "i686" => ("386", None),
+            "aarch64" => ("arm64", None),
+            "armhf" => ("arm", Some("v7")),
+            "armel" => ("arm", Some("v6")),
+            "arm" => ("arm", Some("v7")),
+            other => (other, None),
+        };
+        // 64-bit ARM has one variant in use, which indexes name or leave out.
+        let variant = variant.or(implied).filter(|variant| (architecture, *variant) != ("arm64", "v8"));
+        Some(Platform {
+            os: os.to_owned(),
+            architecture: architecture.to_owned(),
+            variant: variant.map(str::to_owned),
+        })
+    }
+
     /// The platform of this machine.
     pub fn host() -> Platform {
         let (architecture, variant) = match std::env::consts::ARCH {
@@ -89,6 +125,13 @@ impl Platform {
             architecture: architecture.to_owned(),
             variant: variant.map(str::to_owned),
         }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 

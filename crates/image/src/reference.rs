@@ -126,6 +126,11 @@ impl Reference {
         Ok(Reference { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
     }
 
+    /// The same repository with a digest and no tag.
+    pub fn with_digest(&self, digest: Digest) -> Reference {
+        Reference { tag: None, digest: Some(digest), ..self.clone() }
+    }
+
     fn with_suffix(&self, mut text: String) -> String {
         if let Some(tag) = &self.tag {
             text.push(':');

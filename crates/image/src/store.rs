@@ -4,6 +4,7 @@
 //! blobs/sha256/HEX        configs and manifests, as they came
 //! layers/HEX/diff/        a layer's files, in overlayfs's form, with the IDs that the archive gives them
 //! layers/HEX/meta.json    its LayerMeta
+//! layers/HEX/blobs.json   in which registries it is, and as what (see `known`)
 //! layers/HEX/skeleton.zst all of its tar but the contents of files
 //! layers/HEX/replaced/    contents that a later entry of the same tar replaced (rare)
 //! shifted/KEY/HEX/        a layer's files with the IDs of certain containers (see `shifted`)
@@ -21,6 +22,7 @@
 //! **Nobody but the owner gets in.** The root is 0700, so set-user-ID files in it are out of users' reach.
 
 mod blobs;
+mod known;
 pub(crate) mod layer;
 mod shifted;
 mod skeleton;
@@ -34,6 +36,7 @@ use rustix::io::Errno;
 
 use crate::{ImageError, Result};
 
+pub use known::KnownBlob;
 pub use layer::LayerMeta;
 pub use shifted::{Shifted, ShiftedNames};
 pub(crate) use skeleton::SkeletonWriter;

@@ -57,7 +57,7 @@ fn every_command_says_what_it_wants() {
     unknown.says("nosuch");
     for command in [
         "create", "start", "exec", "inspect", "logs", "stop", "kill", "rm", "wait", "attach", "import",
-        "rmi", "tag", "cp", "diff", "export", "commit", "save", "history", "update", "port",
+        "rmi", "tag", "cp", "diff", "export", "commit", "save", "history", "update", "port", "pull", "push",
     ] {
         let output = host.bulkhead([command]).run();
         assert_ne!(output.code(), 0, "{output}");

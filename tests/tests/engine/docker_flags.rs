@@ -30,7 +30,6 @@ fn only_what_holds_is_taken() {
     for (flag, needle) in [
         ("--platform=linux/s390x", "--platform=linux/s390x: this machine runs linux/"),
         ("--platform=", "--platform="),
-        ("--pull=always", "does not pull"),
         ("--pull=sometimes", "invalid pull option: 'sometimes'"),
         ("--isolation=hyperv", "invalid isolation \"hyperv\""),
         ("--runtime=runc", "another runtime"),

@@ -93,7 +93,7 @@ fn no_image_goes_while_it_is_taken() {
     host.sh(&format!(
         "for p in 1 2; do (for i in $(seq 12); do bulkhead load -q -i {archive} >/dev/null 2>>/tmp/said || true; done) & done
          for p in 1 2; do (for i in $(seq 40); do bulkhead rmi busybox >/dev/null 2>>/tmp/said || true; done) & done
-         for p in 1 2; do (for i in $(seq 25); do bulkhead create busybox true >>/tmp/made 2>>/tmp/said || true; done) & done
+         for p in 1 2; do (for i in $(seq 25); do bulkhead create --pull never busybox true >>/tmp/made 2>>/tmp/said || true; done) & done
          wait"
     ))
     .timeout(120)

@@ -130,7 +130,7 @@ fn removing() {
 
 #[test]
 fn images() {
-    meet(&["load", "import", "commit", "rmi"]);
+    meet(&["pull", "load", "import", "commit", "rmi"]);
 }
 
 #[test]

@@ -276,6 +276,19 @@ END",
         again: CONNECT_AGAIN,
     },
     Scenario {
+        name: "pull",
+        points: &["pull: "],
+        before: "printf 'version: 0.1\\nlog: {level: error}\\nstorage: {filesystem: {rootdirectory: /run/registry}}\\nhttp: {addr: \"127.0.0.1:5000\", secret: x}\\n' > /run/registry.yml
+            docker-registry serve /run/registry.yml >/dev/null 2>&1 </dev/null &
+            echo $! > /run/registry.pid
+            for i in $(seq 200); do curl -s -o /dev/null http://127.0.0.1:5000/v2/ && break; sleep 0.02; done
+            bulkhead tag busybox 127.0.0.1:5000/busybox; bulkhead push -q 127.0.0.1:5000/busybox >/dev/null
+            bulkhead rmi -f $(bulkhead images -q busybox) >/dev/null",
+        script: "bulkhead pull -q 127.0.0.1:5000/busybox",
+        again: "bulkhead pull -q 127.0.0.1:5000/busybox; bulkhead run --rm 127.0.0.1:5000/busybox true
+            bulkhead tag 127.0.0.1:5000/busybox busybox; kill $(cat /run/registry.pid)",
+    },
+    Scenario {
         name: "load",
         points: &["load: "],
         before: "bulkhead rmi busybox >/dev/null",

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use bulkhead_engine::Engine;
 use bulkhead_engine::commands::create::{Created, Purpose};
+use bulkhead_engine::models::ContainerCreateBody;
+use bulkhead_engine::{Engine, Reference};
 
-use super::{Done, warn};
+use super::{Done, pull, warn};
 use crate::Context;
-use crate::failure::{Failure, of_start};
+use crate::failure::{Failure, of_start, printable};
 use crate::options::CreateFlags;
 use crate::similar;
 
@@ -66,7 +67,8 @@ pub(super) fn create(
             Some((file, path))
         }
     };
-    let created = engine.create(request, flags.name.as_deref(), purpose);
+    let created = with_image(engine, &request, flags)
+        .and_then(|()| engine.create(request, flags.name.as_deref(), purpose).map_err(failed));
     match (&created, &mut file) {
         (Ok(created), Some((file, path))) => {
             file.write_all(created.container.id.as_bytes()).map_err(|error| {
@@ -78,12 +80,42 @@ pub(super) fn create(
         }
         _ => {}
     }
-    created.map_err(|error| match error {
-        bulkhead_engine::Error::NotFound { kind: "image", name } => Failure::new(format!(
-            "Unable to find image '{name}' locally: load or import it first (this version of bulkhead does not pull){}",
-            similar::hint("image", &name)
-        ))
-        .code(125),
+    created
+}
+
+/// Sees to it that the image is there, as `--pull` says.
+fn with_image(
+    engine: &mut Engine,
+    request: &ContainerCreateBody,
+    flags: &CreateFlags,
+) -> Result<(), Failure> {
+    let image = request.image.as_deref().unwrap_or_default();
+    let fetch =
+        |engine: &mut Engine| pull::for_container(engine, image, flags.platform.as_deref(), flags.quiet);
+    match flags.pull.as_str() {
+        "always" => fetch(engine),
+        "never" => Ok(()),
+        _ => match engine.has_image(image).map_err(failed)? {
+            true => Ok(()),
+            false => {
+                let name = Reference::parse(image).map_or_else(|_| image.to_owned(), |name| name.familiar());
+                if !flags.quiet {
+                    eprintln!("Unable to find image '{}' locally", printable(&name));
+                }
+                fetch(engine).map_err(|failure| {
+                    let message = format!("{}{}", failure.message, similar::hint("image", &name));
+                    Failure { message, ..failure }
+                })
+            }
+        },
+    }
+}
+
+fn failed(error: bulkhead_engine::Error) -> Failure {
+    match error {
+        bulkhead_engine::Error::NotFound { kind: "image", name } => {
+            Failure::new(format!("No such image: {name}{}", similar::hint("image", &name))).code(125)
+        }
         error => of_start(error),
-    })
+    }
 }

@@ -7,7 +7,7 @@ use bulkhead_engine::models::ImageSummary;
 use time::OffsetDateTime;
 
 use super::container::confirmed;
-use super::{Done, history, images, import, inspect, load, rmi, save, shown, tag};
+use super::{Done, history, images, import, inspect, load, pull, push, rmi, save, shown, tag};
 use crate::Context;
 use crate::failure::Failure;
 use crate::output::filters::Filters;
@@ -36,6 +36,10 @@ enum Subcommand {
     Ls(images::Images),
     /// Remove images that no container uses and that have no name
     Prune(Prune),
+    /// Fetch an image from a registry
+    Pull(pull::Pull),
+    /// Send an image to a registry
+    Push(push::Push),
     /// Remove images
     #[command(visible_alias = "remove")]
     Rm(rmi::Rmi),
@@ -111,6 +115,8 @@ impl Image {
             Subcommand::Load(command) => command.run(context),
             Subcommand::Ls(command) => command.run(context),
             Subcommand::Prune(command) => command.run(context),
+            Subcommand::Pull(command) => command.run(context),
+            Subcommand::Push(command) => command.run(context),
             Subcommand::Rm(command) => command.run(context),
             Subcommand::Save(command) => command.run(context),
             Subcommand::Tag(command) => command.run(context),

@@ -22,6 +22,9 @@ pub struct Images {
     /// Show all (there are no hidden ones here)
     #[arg(short, long)]
     all: bool,
+    /// Show what registries call them
+    #[arg(long)]
+    digests: bool,
     /// Show only some: before=, dangling=, label=, reference=, since=
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
@@ -55,6 +58,9 @@ const TABLE: Table<'static> = Table {
     shapes: &[],
     type_name: "*formatter.imageContext",
 };
+
+/// What is shown instead with `--digests`.
+const DIGESTS: &str = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 
 impl Images {
     pub(super) fn run(self, context: &Context) -> Done {
@@ -96,22 +102,42 @@ impl Images {
                         || glob(pattern.as_bytes(), repository.as_bytes())
                 };
                 if same && (!filters.has("reference") || filters.any("reference", matches)) {
-                    rows.push(row(&image, &repository, tag, self.no_trunc));
+                    let digest = image
+                        .repo_digests
+                        .iter()
+                        .find_map(|name| name.strip_prefix(&repository)?.strip_prefix('@'));
+                    rows.push(row(&image, [&repository, tag, digest.unwrap_or("<none>")], self.no_trunc));
                 }
             }
-            if image.repo_tags.is_empty() && !by_name {
-                rows.push(row(&image, "<none>", "<none>", self.no_trunc));
+            // A repository that has no tag here, but was pulled from by a digest.
+            let tagged: Vec<&str> =
+                image.repo_tags.iter().filter_map(|name| Some(name.rsplit_once(':')?.0)).collect();
+            let untagged = image.repo_digests.iter().filter_map(|name| name.split_once('@'));
+            let mut shown_so = false;
+            for (repository, digest) in untagged.filter(|(repository, _)| !tagged.contains(repository)) {
+                let same = wanted
+                    .as_ref()
+                    .is_none_or(|wanted| wanted.familiar_name() == repository && wanted.tag().is_none());
+                let matches = |pattern: &String| glob(pattern.as_bytes(), repository.as_bytes());
+                if same && (!filters.has("reference") || filters.any("reference", matches)) {
+                    shown_so = true;
+                    rows.push(row(&image, [repository, "<none>", digest], self.no_trunc));
+                }
+            }
+            if image.repo_tags.is_empty() && !by_name && !shown_so {
+                rows.push(row(&image, ["<none>"; 3], self.no_trunc));
             }
         }
         if is_overridden(self.format.as_deref(), self.quiet) {
             eprintln!("{QUIET_WARNING}");
         }
-        shown(print_rows(&mut std::io::stdout().lock(), self.format.as_deref(), &TABLE, self.quiet, &rows))?;
+        let table = Table { format: if self.digests { DIGESTS } else { TABLE.format }, ..TABLE };
+        shown(print_rows(&mut std::io::stdout().lock(), self.format.as_deref(), &table, self.quiet, &rows))?;
         Ok(0)
     }
 }
 
-fn row(image: &ImageSummary, repository: &str, tag: &str, whole: bool) -> Row {
+fn row(image: &ImageSummary, [repository, tag, digest]: [&str; 3], whole: bool) -> Row {
     let created = OffsetDateTime::from_unix_timestamp(image.created).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let hex = image.id.trim_start_matches("sha256:");
     let id = if whole { image.id.clone() } else { hex.get(..12).unwrap_or(hex).to_owned() };
@@ -119,7 +145,7 @@ fn row(image: &ImageSummary, repository: &str, tag: &str, whole: bool) -> Row {
         "ID": id,
         "Repository": repository,
         "Tag": tag,
-        "Digest": "<none>",
+        "Digest": digest,
         "CreatedSince": format!("{} ago", human_duration(OffsetDateTime::now_utc() - created)),
         "CreatedAt": created_at(created),
         "Size": human_size_with(u64::try_from(image.size).unwrap_or(0), 3),

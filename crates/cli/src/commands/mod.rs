@@ -19,6 +19,7 @@ mod info;
 mod inspect;
 mod kill;
 mod load;
+mod login;
 mod logs;
 mod network;
 mod ns;
@@ -27,12 +28,15 @@ mod pause;
 mod port;
 mod prune;
 mod ps;
+mod pull;
+mod push;
 mod rename;
 mod restart;
 mod rm;
 mod rmi;
 mod run;
 mod save;
+mod search;
 mod serve;
 mod start;
 mod stats;
@@ -92,6 +96,10 @@ pub enum Command {
     Kill(kill::Kill),
     /// Take in images from an archive
     Load(load::Load),
+    /// Show a registry who asks, and keep it
+    Login(login::Login),
+    /// Forget what is kept for a registry
+    Logout(login::Logout),
     /// Show what a container wrote
     Logs(logs::Logs),
     /// Manage networks
@@ -106,6 +114,10 @@ pub enum Command {
     Port(port::Port),
     /// List containers
     Ps(ps::Ps),
+    /// Fetch an image from a registry
+    Pull(pull::Pull),
+    /// Send an image to a registry
+    Push(push::Push),
     /// Give a container another name
     Rename(rename::Rename),
     /// Stop containers, and start them again
@@ -120,6 +132,9 @@ pub enum Command {
     Save(save::Save),
     /// Answer Docker's API, for the docker command and all that speaks it
     Serve(serve::Serve),
+    /// Search Docker Hub (not supported)
+    #[command(hide = true)]
+    Search(search::Search),
     /// Start containers that do not run
     Start(start::Start),
     /// Show what running containers use, again and again
@@ -165,6 +180,8 @@ impl Command {
             Command::Inspect(command) => command.run(context),
             Command::Kill(command) => command.run(context),
             Command::Load(command) => command.run(context),
+            Command::Login(command) => command.run(context),
+            Command::Logout(command) => command.run(context),
             Command::Logs(command) => command.run(context),
             Command::Network(command) => command.run(context),
             Command::Ns(command) => command.run(context),
@@ -172,6 +189,8 @@ impl Command {
             Command::Pause(command) => command.run(context),
             Command::Port(command) => command.run(context),
             Command::Ps(command) => command.run(context),
+            Command::Pull(command) => command.run(context),
+            Command::Push(command) => command.run(context),
             Command::Rename(command) => command.run(context),
             Command::Restart(command) => command.run(context),
             Command::Rm(command) => command.run(context),
@@ -179,6 +198,7 @@ impl Command {
             Command::Run(command) => command.run(context),
             Command::Save(command) => command.run(context),
             Command::Serve(command) => command.run(context),
+            Command::Search(command) => command.run(context),
             Command::Start(command) => command.run(context),
             Command::Stats(command) => command.run(context),
             Command::Stop(command) => command.run(context),

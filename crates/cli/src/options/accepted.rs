@@ -10,13 +10,7 @@ impl CreateFlags {
     pub(crate) fn check(&self) -> Result<Vec<String>, Failure> {
         let refuse = |message: String| Err(Failure::new(message).code(125));
         match self.pull.as_str() {
-            "missing" | "never" => {}
-            "always" => {
-                return refuse(
-                    "--pull=always: this version of bulkhead does not pull: load or import the image first"
-                        .into(),
-                );
-            }
+            "missing" | "never" | "always" => {}
             other => {
                 return refuse(format!(
                     "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""

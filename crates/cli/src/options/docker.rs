@@ -177,13 +177,6 @@ pub(crate) const NOTES: &[(&str, Says)] = &[
         "privileged",
         Differs("within the container's user namespace: see [user-namespaces.md](user-namespaces.md)"),
     ),
-    (
-        "pull",
-        Differs(
-            "`missing` and `never`, which mean the same: images are loaded or imported; `always` is refused",
-        ),
-    ),
-    ("quiet", Differs("there is nothing to be quiet about")),
     ("runtime", Differs("`bulkhead` alone, which is the default")),
     ("security-opt", Differs("AppArmor profiles, SELinux labels and seccomp notifications are refused")),
     ("storage-opt", Refused("this version of bulkhead has no size limit for the writable layer")),

@@ -67,7 +67,7 @@ pub(crate) struct CreateFlags {
     #[arg(long, value_name = "KEY=VALUE")]
     pub log_opt: Vec<String>,
 
-    /// Whether to pull the image: missing or never (nothing is pulled yet, so "always" is refused)
+    /// Whether to pull the image first: missing (if it is not here), always or never
     #[arg(long, value_name = "WHEN", default_value = "missing")]
     pub pull: String,
     /// Platform of the image: this machine's own

@@ -24,4 +24,5 @@ pub(crate) mod ports;
 pub(crate) mod progress;
 pub mod table;
 pub mod times;
+pub(crate) mod transfer;
 pub mod units;

@@ -6,6 +6,7 @@ use bollard_stubs::models::ImageSummary;
 use bulkhead_image::{ContainerConfig, Digest, Highest, Reference};
 use bulkhead_isolation::rootfs::Layer;
 
+use super::pull;
 use crate::error::{Error, Result};
 use crate::id_mapping::IdMapping;
 use crate::spec::text;
@@ -55,6 +56,18 @@ impl Engine {
                 Ok(reference) => Err(Error::NotFound { kind, name: reference.familiar() }),
                 Err(error) => Err(error.into()),
             },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether an image is here, by a name or an ID.
+    ///
+    /// # Errors
+    /// A name that could be none.
+    pub fn has_image(&self, wanted: &str) -> Result<bool> {
+        match self.image_of(wanted) {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -112,7 +125,10 @@ impl Engine {
                 id: image.id.clone(),
                 parent_id: String::new(),
                 repo_tags: names.iter().map(Reference::familiar).collect(),
-                repo_digests: Vec::new(),
+                repo_digests: images::digests(connection, &image.id)?
+                    .iter()
+                    .map(Reference::familiar)
+                    .collect(),
                 created: created.map_or(0, time::OffsetDateTime::unix_timestamp),
                 size: i64::try_from(image.size).unwrap_or(i64::MAX),
                 shared_size: -1,
@@ -138,22 +154,33 @@ impl Engine {
         let store = self.image_store()?;
         // Nobody counts on a layer being there while some are found to be unused and taken away.
         let lock = store.lock_layers()?;
-        let mut users = Vec::new();
+        let (mut users, mut manifest) = (Vec::new(), None);
         // All is looked at in the transaction that removes: a container that is made at the same time comes before it,
         // and is seen, or after it, and finds no image.
         let gone = self.store.write(|transaction| {
             let image = images::find(transaction, wanted)?;
             let names = images::names(transaction, &image.id)?;
-            let by_name = Reference::parse(wanted).ok().filter(|reference| names.contains(reference));
-            let by_name = by_name.map(|reference| vec![reference]);
+            let digests = images::digests(transaction, &image.id)?;
+            let asked = Reference::parse(wanted).ok().map(|reference| match reference.digest() {
+                Some(digest) => reference.with_digest(*digest),
+                None => reference,
+            });
+            let by_name = asked.filter(|asked| names.contains(asked) || digests.contains(asked));
+            // With the last tag of a repository goes what the registry calls the image there.
+            let by_name = by_name.map(|reference| {
+                let kin = |other: &&Reference| other.name() == reference.name();
+                let last = reference.digest().is_none() && names.iter().filter(kin).count() == 1;
+                let with: Vec<Reference> = digests.iter().filter(|other| last && kin(other)).cloned().collect();
+                [vec![reference], with].concat()
+            });
             if by_name.is_none() && names.len() > 1 && !force {
                 let short = Digest::from_hex(image.id.trim_start_matches("sha256:"))?.short();
                 return Err(Error::Conflict(format!(
                     "conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
                 )));
             }
-            let going = by_name.unwrap_or_else(|| names.clone());
-            let last = going.len() == names.len();
+            let going = by_name.unwrap_or_else(|| [names.clone(), digests.clone()].concat());
+            let last = going.len() == names.len() + digests.len();
             if last {
                 users = containers::of_image(transaction, &image.id)?;
                 if !users.is_empty() {
@@ -167,6 +194,7 @@ impl Engine {
                 return Ok(Some((image.id, going, None)));
             }
             images::delete(transaction, &image.id)?;
+            manifest = pull::forget_manifest(transaction, &image.id)?;
             let unused = images::unused(transaction, &image.layers)?;
             Ok(Some((image.id, going, Some(unused))))
         })?;
@@ -187,6 +215,9 @@ impl Engine {
             }
             bulkhead_sys::fail::point("rmi: layers gone");
             store.remove_blob(&id.parse()?)?;
+            if let Some(manifest) = manifest {
+                store.remove_blob(&manifest)?;
+            }
         }
         drop(lock);
         Ok((done, bytes))

@@ -112,6 +112,7 @@ impl Engine {
     pub fn inspect_image(&self, wanted: &str) -> Result<ImageInspect> {
         let image = images::find(self.store.read(), wanted)?;
         let names = images::names(self.store.read(), &image.id)?;
+        let digests = images::digests(self.store.read(), &image.id)?;
         let document = self.image_store()?.read_config(&image.id.parse()?)?;
         let config = image.config;
         Ok(ImageInspect {
@@ -119,7 +120,7 @@ impl Engine {
             comment: Some(document.comment.unwrap_or_default()),
             id: Some(image.id),
             repo_tags: Some(names.iter().map(Reference::familiar).collect()),
-            repo_digests: Some(Vec::new()),
+            repo_digests: Some(digests.iter().map(Reference::familiar).collect()),
             created: OffsetDateTime::parse(&image.created, &time::format_description::well_known::Rfc3339)
                 .ok(),
             config: Some(ImageConfig {

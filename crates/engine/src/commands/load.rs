@@ -92,7 +92,7 @@ impl Engine {
     }
 }
 
-fn removed_meanwhile(image: &str) -> Error {
+pub(super) fn removed_meanwhile(image: &str) -> Error {
     Error::Conflict(format!(
         "another command removed parts of the image {image} while it was being stored: try again"
     ))

@@ -102,6 +102,11 @@ const COLUMNS: &str = "id, created, loaded, size, layers, config, architecture, 
 pub fn find(connection: &Connection, wanted: &str) -> Result<Image> {
     let no_image = || Error::NotFound { kind: "image", name: wanted.into() };
     if let Ok(reference) = Reference::parse(wanted) {
+        // A digest says which image; a tag beside it says nothing more.
+        let reference = match reference.digest() {
+            Some(digest) => reference.with_digest(*digest),
+            None => reference,
+        };
         let named = connection
             .prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM images WHERE id = (SELECT image FROM tags WHERE reference = ?1)"
@@ -139,11 +144,27 @@ pub fn all(connection: &Connection) -> Result<Vec<Image>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The names that point to an image, in full form.
+/// The tags that point to an image, in full form.
 ///
 /// # Errors
 /// The database's.
 pub fn names(connection: &Connection, image: &str) -> Result<Vec<Reference>> {
+    let mut all = references(connection, image)?;
+    all.retain(|reference| reference.digest().is_none());
+    Ok(all)
+}
+
+/// What registries call an image: names with a digest. It is found by them as by tags, and they go with it.
+///
+/// # Errors
+/// The database's.
+pub fn digests(connection: &Connection, image: &str) -> Result<Vec<Reference>> {
+    let mut all = references(connection, image)?;
+    all.retain(|reference| reference.digest().is_some());
+    Ok(all)
+}
+
+fn references(connection: &Connection, image: &str) -> Result<Vec<Reference>> {
     let mut query =
         connection.prepare_cached("SELECT reference FROM tags WHERE image = ?1 ORDER BY reference")?;
     let rows = query.query_map([image], |row| row.get::<_, String>(0))?;

@@ -12,39 +12,52 @@ use crate::{Digest, ImageError, Result};
 /// A pointer to content: type, digest, length.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub struct Descriptor {
+    /// What it is.
     #[serde(default)]
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+    pub media_type: String,
+    /// The SHA-256 of its bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+    /// What it runs on, in an index.
     #[serde(default)]
-    pub(super) platform: Option<StatedPlatform>,
+    pub platform: Option<StatedPlatform>,
+    /// Remarks.
     #[serde(default)]
-    pub(super) annotations: Option<BTreeMap<String, String>>,
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// The platform that an index states for a manifest.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct StatedPlatform {
+pub struct StatedPlatform {
+    /// `linux`.
     #[serde(default)]
-    pub(super) os: String,
+    pub os: String,
+    /// `amd64`, `arm64`, …
     #[serde(default)]
-    pub(super) architecture: String,
+    pub architecture: String,
+    /// `v7`, … where there is more than one.
     #[serde(default)]
-    pub(super) variant: Option<String>,
+    pub variant: Option<String>,
 }
 
+/// A list of manifests, one for each platform.
 #[derive(Debug, Deserialize)]
-pub(super) struct Index {
+pub struct Index {
+    /// The manifests, and indexes of more.
     #[serde(default)]
-    pub(super) manifests: Vec<Descriptor>,
+    pub manifests: Vec<Descriptor>,
 }
 
+/// What an image consists of: its config, and its layers, base first.
 #[derive(Debug, Deserialize)]
-pub(super) struct Manifest {
-    pub(super) config: Descriptor,
+pub struct Manifest {
+    /// The config.
+    pub config: Descriptor,
+    /// The layers.
     #[serde(default)]
-    pub(super) layers: Vec<Descriptor>,
+    pub layers: Vec<Descriptor>,
 }
 
 impl Descriptor {
@@ -57,7 +70,8 @@ impl Descriptor {
         self.annotations.as_ref()?.get(key).map(String::as_str)
     }
 
-    pub(super) fn is_index(&self) -> bool {
+    /// Whether it leads to an index.
+    pub fn is_index(&self) -> bool {
         matches!(
             self.media_type.as_str(),
             "application/vnd.oci.image.index.v1+json"
@@ -65,7 +79,8 @@ impl Descriptor {
         )
     }
 
-    pub(super) fn is_manifest(&self) -> bool {
+    /// Whether it leads to a manifest.
+    pub fn is_manifest(&self) -> bool {
         matches!(
             self.media_type.as_str(),
             "application/vnd.oci.image.manifest.v1+json"
@@ -73,7 +88,8 @@ impl Descriptor {
         )
     }
 
-    pub(super) fn is_config(&self) -> bool {
+    /// Whether it leads to the config of an image that can run.
+    pub fn is_config(&self) -> bool {
         matches!(
             self.media_type.as_str(),
             "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
@@ -81,20 +97,20 @@ impl Descriptor {
     }
 
     /// A manifest about another one: a signature or a record of a build.
-    pub(super) fn is_attestation(&self) -> bool {
+    pub fn is_attestation(&self) -> bool {
         self.annotation("vnd.docker.reference.type").is_some()
             || self.platform.as_ref().is_some_and(|p| p.os == "unknown" && p.architecture == "unknown")
     }
 
     /// Whether it is for `host`: `Some(true)` also tells that the variant is the host's own.
-    pub(super) fn fits(&self, host: &Platform) -> Option<bool> {
+    pub fn fits(&self, host: &Platform) -> Option<bool> {
         let Some(stated) = &self.platform else { return Some(false) };
         let fits = stated.os == host.os && stated.architecture == host.architecture;
         fits.then(|| stated.variant == host.variant)
     }
 
     /// The compression that a layer's type states.
-    pub(super) fn layer_compression(&self) -> Result<Compression> {
+    pub(crate) fn layer_compression(&self) -> Result<Compression> {
         let unknown = || {
             ImageError::Archive(format!(
                 "the layer {} has the unknown media type \"{}\"",
