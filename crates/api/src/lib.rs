@@ -11,6 +11,7 @@
 //! | `routes` | a file for each group of routes of Docker's reference, and what each does |
 //! | `worker` | a process for each request that needs the engine |
 //! | `flow` | a body that is sent while it is written |
+//! | `upload` | a body that is read while it is received |
 //! | `moments` | times as clients write them |
 //! | `failure` | an error as Docker's status and message |
 //!
@@ -27,6 +28,7 @@ mod listen;
 mod moments;
 mod routes;
 mod server;
+mod upload;
 mod version;
 mod worker;
 

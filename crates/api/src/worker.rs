@@ -2,19 +2,20 @@
 //!
 //! The server has one thread, so a clone of it is a process in which everything can be used as before the clone, and the
 //! engine's own clones and namespaces are as safe as in a command. The child opens the engine, does the job, writes what
-//! came of it to a pipe, and ends; it has none of the server's descriptors but that pipe, so that a client's connection
+//! came of it to a pipe, and ends; it has none of the server's descriptors but that pipe and what it is given, so that a client's connection
 //! ends when the server says so. A job that changes something goes on if its client, or the server, has gone: what began
 //! is finished, as with a command whose terminal was closed.
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bulkhead_engine::{Engine, Programs, Roots};
+use bulkhead_sys::channel;
 use bulkhead_sys::process::{CloneArgs, Cloned, clone3, close_all_but, exit_now};
 use bulkhead_sys::signals;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -111,19 +112,31 @@ impl Worker {
         house: &House,
         job: impl FnOnce(&mut Engine) -> Result<T, Failure>,
     ) -> Result<Worker, Failure> {
-        Worker::begin(house, |engine, answer| tell(answer, engine.and_then(job)))
+        Worker::begin(house, Vec::new(), |engine, _, answer| tell(answer, engine.and_then(job)))
+    }
+
+    /// Begins a job that has one answer, with descriptors of the server's.
+    fn send_with<T: Serialize>(
+        house: &House,
+        given: Vec<OwnedFd>,
+        job: impl FnOnce(&mut Engine, Vec<OwnedFd>) -> Result<T, Failure>,
+    ) -> Result<Worker, Failure> {
+        Worker::begin(house, given, |engine, given, answer| {
+            tell(answer, engine.and_then(|engine| job(engine, given)));
+        })
     }
 
     /// Begins a job that writes its answer bit by bit. What fails before the first of it is told as a failure; what fails
     /// later ends the body, and whoever runs the server is told.
     fn send_flowing(
         house: &House,
-        job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure>,
+        given: Vec<OwnedFd>,
+        job: impl FnOnce(&mut Engine, Vec<OwnedFd>, &mut Out) -> Result<(), Failure>,
     ) -> Result<Worker, Failure> {
-        Worker::begin(house, |engine, answer| {
+        Worker::begin(house, given, |engine, given, answer| {
             let Ok(pipe) = answer.try_clone() else { return };
             let mut out = Out { pipe, begun: false };
-            match engine.and_then(|engine| job(engine, &mut out)) {
+            match engine.and_then(|engine| job(engine, given, &mut out)) {
                 Ok(()) => {}
                 Err(failure) if out.begun => eprintln!("bulkhead serve: an answer ends early: {failure}"),
                 Err(failure) => tell::<()>(answer, Err(failure)),
@@ -131,10 +144,12 @@ impl Worker {
         })
     }
 
-    /// The process: it ends when `work` has told what came of it.
+    /// The process: it ends when `work` has told what came of it. `given` are its own from then on, and no longer the
+    /// server's.
     fn begin(
         house: &House,
-        work: impl FnOnce(Result<&mut Engine, Failure>, &mut File),
+        given: Vec<OwnedFd>,
+        work: impl FnOnce(Result<&mut Engine, Failure>, Vec<OwnedFd>, &mut File),
     ) -> Result<Worker, Failure> {
         let failed = |doing: &str, error: std::io::Error| Failure::ours(format!("cannot {doing}: {error}"));
         let (read, write) =
@@ -143,7 +158,7 @@ impl Worker {
             .map_err(|error| failed("make a process for the request", error))?
         {
             Cloned::Child => {
-                let done = catch_unwind(AssertUnwindSafe(|| live(house, write, work)));
+                let done = catch_unwind(AssertUnwindSafe(|| live(house, write, given, work)));
                 exit_now(i32::from(done.is_err()));
             }
             Cloned::Parent { pidfd: process, .. } => {
@@ -196,18 +211,25 @@ fn killed() -> Failure {
 }
 
 /// The child's life.
-fn live(house: &House, answer: OwnedFd, work: impl FnOnce(Result<&mut Engine, Failure>, &mut File)) {
-    let closed = close_all_but(3, &[answer.as_fd()]);
+fn live(
+    house: &House,
+    answer: OwnedFd,
+    given: Vec<OwnedFd>,
+    work: impl FnOnce(Result<&mut Engine, Failure>, Vec<OwnedFd>, &mut File),
+) {
+    let kept: Vec<BorrowedFd<'_>> = given.iter().chain([&answer]).map(AsFd::as_fd).collect();
+    let closed = close_all_but(3, &kept);
     let mut answer = File::from(answer);
     // What cannot be closed would keep others' connections open, so nothing is done then.
     if let Err(error) = closed {
-        return work(Err(Failure::ours(format!("cannot close what is the server's: {error}"))), &mut answer);
+        let failure = Failure::ours(format!("cannot close what is the server's: {error}"));
+        return work(Err(failure), given, &mut answer);
     }
     signals::reset();
     match Engine::open(house.roots.clone(), house.programs.clone()) {
-        Err(error) => work(Err(error.into()), &mut answer),
+        Err(error) => work(Err(error.into()), given, &mut answer),
         Ok(mut engine) => {
-            work(Ok(&mut engine), &mut answer);
+            work(Ok(&mut engine), given, &mut answer);
             drop(answer);
             // Nobody waits now. What fails here fails for the next process too, which has somebody to tell.
             if engine.wants_checkpoint() {
@@ -252,9 +274,43 @@ pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
     house: &House,
     job: impl FnOnce(&mut Engine) -> Result<T, Failure> + Send,
 ) -> Result<T, Failure> {
-    let worker = Worker::send(house, job)?;
-    let json = worker.json().await?;
-    serde_json::from_slice(&json)
+    understood(&Worker::send(house, job)?.json().await?)
+}
+
+/// Does a job with descriptors of the server's, and gives what came of it.
+pub(crate) async fn ask_with<T: Serialize + DeserializeOwned>(
+    house: &House,
+    given: Vec<OwnedFd>,
+    job: impl FnOnce(&mut Engine, Vec<OwnedFd>) -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    understood(&Worker::send_with(house, given, job)?.json().await?)
+}
+
+/// Does a job that makes descriptors, which the server has from then on.
+pub(crate) async fn hand_over<T: Serialize + DeserializeOwned>(
+    house: &House,
+    mut given: Vec<OwnedFd>,
+    job: impl FnOnce(&mut Engine, Vec<OwnedFd>) -> Result<(T, Vec<OwnedFd>), Failure> + Send,
+) -> Result<(T, Vec<OwnedFd>), Failure> {
+    let failed = |error: std::io::Error| Failure::ours(format!("cannot hand over descriptors: {error}"));
+    let (ours, theirs) = channel::pair().map_err(failed)?;
+    given.push(theirs);
+    let job = |engine: &mut Engine, mut given: Vec<OwnedFd>| {
+        let theirs = given.pop();
+        let (done, made) = job(engine, given)?;
+        let made: Vec<BorrowedFd<'_>> = made.iter().map(AsFd::as_fd).collect();
+        theirs.map(|theirs| channel::send(theirs, b"made", &made)).transpose().map_err(failed)?;
+        Ok(done)
+    };
+    let done = ask_with(house, given, job).await?;
+    // It was sent before the answer was.
+    rustix::io::ioctl_fionbio(&ours, true).map_err(|error| failed(error.into()))?;
+    let made = channel::receive(&ours).map_err(failed)?.ok_or_else(killed)?;
+    Ok((done, made.fds))
+}
+
+fn understood<T: DeserializeOwned>(json: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(json)
         .map_err(|error| Failure::ours(format!("the request's process cannot be understood: {error}")))
 }
 
@@ -263,7 +319,16 @@ pub(crate) async fn flow(
     house: &House,
     job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure> + Send,
 ) -> Result<Response, Failure> {
-    let worker = Worker::send_flowing(house, job)?;
+    flow_with(house, Vec::new(), |engine, _, out| job(engine, out)).await
+}
+
+/// The same, with descriptors of the server's.
+pub(crate) async fn flow_with(
+    house: &House,
+    given: Vec<OwnedFd>,
+    job: impl FnOnce(&mut Engine, Vec<OwnedFd>, &mut Out) -> Result<(), Failure> + Send,
+) -> Result<Response, Failure> {
+    let worker = Worker::send_flowing(house, given, job)?;
     let (form, flow) = worker.flow().await?;
     Ok(([(CONTENT_TYPE, form.media_type())], Body::new(flow)).into_response())
 }
