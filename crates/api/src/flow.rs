@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use bulkhead_sys::pidfd;
 use hyper::body::{Body, Frame};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::net::unix::pipe::Receiver;
 
 const SIGKILL: i32 = 9;
@@ -44,17 +45,45 @@ impl Body for Flow {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let mut piece = vec![0u8; PIECE];
-        let mut buffer = ReadBuf::new(&mut piece);
-        let read = ready!(Pin::new(&mut self.pipe).poll_read(context, &mut buffer));
-        let length = buffer.filled().len();
-        Poll::Ready(match read {
-            Err(error) => Some(Err(error)),
-            Ok(()) if length == 0 => None,
-            Ok(()) => {
-                piece.truncate(length);
-                Some(Ok(Frame::data(piece.into())))
-            }
-        })
+        poll_piece(&mut self.pipe, context)
     }
+}
+
+/// What a session says to a client whose connection stays HTTP.
+pub(crate) struct SocketBody(OwnedReadHalf);
+
+impl SocketBody {
+    pub(crate) fn new(socket: OwnedReadHalf) -> SocketBody {
+        SocketBody(socket)
+    }
+}
+
+impl Body for SocketBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        poll_piece(&mut self.0, context)
+    }
+}
+
+fn poll_piece(
+    from: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+    let mut piece = vec![0u8; PIECE];
+    let mut buffer = ReadBuf::new(&mut piece);
+    let read = ready!(Pin::new(from).poll_read(context, &mut buffer));
+    let length = buffer.filled().len();
+    Poll::Ready(match read {
+        Err(error) => Some(Err(error)),
+        Ok(()) if length == 0 => None,
+        Ok(()) => {
+            piece.truncate(length);
+            Some(Ok(Frame::data(piece.into())))
+        }
+    })
 }

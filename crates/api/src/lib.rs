@@ -12,6 +12,11 @@
 //! | `worker` | a process for each request that needs the engine |
 //! | `flow` | a body that is sent while it is written |
 //! | `upload` | a body that is read while it is received |
+//! | `hijack` | a connection that stops to be HTTP |
+//! | `session` | a client and a program's streams |
+//! | `pending` | clients that attach to what is not started yet |
+//! | `execs` | programs that clients want run in containers |
+//! | `descriptors` | pipes, terminals and supervisors that are waited for |
 //! | `moments` | times as clients write them |
 //! | `failure` | an error as Docker's status and message |
 //!
@@ -22,12 +27,17 @@
 //! The API is Docker's: <https://docs.docker.com/reference/api/engine/>.
 #![forbid(unsafe_code)]
 
+mod descriptors;
+mod execs;
 mod failure;
 mod flow;
+mod hijack;
 mod listen;
 mod moments;
+mod pending;
 mod routes;
 mod server;
+mod session;
 mod upload;
 mod version;
 mod worker;

@@ -45,7 +45,7 @@ pub(crate) async fn serve(options: Options, ready: impl FnOnce(&[Address])) -> R
     for Address::Unix(path) in &addresses {
         listeners.push((listen::listen(path, &roots.state)?, path.clone(), listen::identity(path)));
     }
-    let app = routes::router(Arc::new(House { roots, programs }));
+    let app = routes::router(Arc::new(House::new(roots, programs)));
     let mut left: Vec<(PathBuf, Option<(u64, u64)>)> = Vec::new();
     for (listener, path, identity) in listeners {
         let listener = registered(listener)?;

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
@@ -24,8 +25,10 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
+use crate::execs::Execs;
 use crate::failure::Failure;
 use crate::flow::Flow;
+use crate::pending::Pending;
 
 /// What begins a message that tells of success, and one that tells of a failure.
 const DONE: u8 = b'+';
@@ -35,11 +38,21 @@ const END: u8 = b'.';
 
 const SIGCHLD: i32 = 17;
 
-/// What every request gets.
+/// What every request gets. A request's process has it as it was when it was cloned.
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) roots: Roots,
     pub(crate) programs: Programs,
+    /// Clients that wait for a container to be started.
+    pub(crate) pending: Arc<Pending>,
+    /// Programs that clients want run in containers.
+    pub(crate) execs: Execs,
+}
+
+impl House {
+    pub(crate) fn new(roots: Roots, programs: Programs) -> House {
+        House { roots, programs, pending: Arc::default(), execs: Execs::default() }
+    }
 }
 
 /// A process that does a job. The kernel reaps it, whatever becomes of the request ([`reap_by_itself`]).
@@ -72,7 +85,7 @@ impl Form {
         [Form::Json, Form::Raw, Form::Multiplexed].into_iter().find(|form| form.letter() == letter)
     }
 
-    fn media_type(self) -> &'static str {
+    pub(crate) fn media_type(self) -> &'static str {
         match self {
             Form::Json => "application/json",
             Form::Raw => "application/vnd.docker.raw-stream",
@@ -322,7 +335,15 @@ pub(crate) async fn flow(
     flow_with(house, Vec::new(), |engine, _, out| job(engine, out)).await
 }
 
-/// The same, with descriptors of the server's.
+/// The same, not yet an answer.
+pub(crate) async fn flow_of(
+    house: &House,
+    job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure> + Send,
+) -> Result<(Form, Flow), Failure> {
+    Worker::send_flowing(house, Vec::new(), |engine, _, out| job(engine, out))?.flow().await
+}
+
+/// Does a job that writes its answer bit by bit, with descriptors of the server's.
 pub(crate) async fn flow_with(
     house: &House,
     given: Vec<OwnedFd>,

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bulkhead_engine::Connection;
+use bulkhead_engine::detach_keys::DetachKeys;
 use bulkhead_engine::protocol::{Attach, Reply, Request};
 use bulkhead_sys::signals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -74,7 +75,7 @@ pub(crate) struct Session<'a> {
     /// The supervisor, which tells of the end.
     pub(crate) connection: &'a Connection,
     /// The keys that detach, if any do.
-    pub(crate) detach_keys: Vec<u8>,
+    pub(crate) detach_keys: DetachKeys,
     /// Whether the streams are those of an exec, which go straight to its program.
     pub(crate) is_exec: bool,
     /// Whether signals that this process gets go to the container.
@@ -104,7 +105,7 @@ pub(crate) fn pump(mut streams: Streams, session: &Session<'_>) -> io::Result<Ou
         caught.extend(PROXIED);
     }
     let inbox = signals::descriptor(&caught)?;
-    let mut keys = DetachKeys::new(&session.detach_keys);
+    let mut keys = session.detach_keys.clone();
     let mut pending: Vec<u8> = Vec::new();
     let mut ending = false;
     let mut outcome: Option<Outcome> = None;
@@ -287,88 +288,5 @@ fn copy(from: &mut Option<OwnedFd>, buffer: &mut Vec<u8>, to: BorrowedFd<'_>) ->
 fn widen(buffer: &mut Vec<u8>, filled: usize) {
     if filled == buffer.len() {
         buffer.resize(64 * 1024, 0);
-    }
-}
-
-/// Finds the keys that detach in what the user types. What could be their beginning is held back until it is
-/// known not to be.
-struct DetachKeys {
-    keys: Vec<u8>,
-    seen: usize,
-}
-
-impl DetachKeys {
-    fn new(keys: &[u8]) -> DetachKeys {
-        DetachKeys { keys: keys.to_vec(), seen: 0 }
-    }
-
-    /// Adds what passes to `out`. `true`: the keys were typed.
-    fn see(&mut self, typed: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.keys.is_empty() {
-            out.extend_from_slice(typed);
-            return false;
-        }
-        for byte in typed {
-            if self.keys.get(self.seen) == Some(byte) {
-                self.seen += 1;
-                if self.seen == self.keys.len() {
-                    return true;
-                }
-                continue;
-            }
-            out.extend_from_slice(self.keys.get(..self.seen).unwrap_or_default());
-            self.seen = usize::from(self.keys.first() == Some(byte));
-            if self.seen == 0 {
-                out.push(*byte);
-            } else if self.keys.len() == 1 {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// Reads `ctrl-p,ctrl-q` and the like, as Docker's `--detach-keys`.
-pub(crate) fn parse_detach_keys(text: &str) -> Result<Vec<u8>, String> {
-    text.split(',')
-        .map(|key| {
-            let bad = || format!("invalid detach keys ({text}): {key:?} is not a key: write a letter or ctrl- and a letter or one of @ [ \\ ] ^ _");
-            match key.as_bytes() {
-                [one] if one.is_ascii() => Ok(*one),
-                [b'c', b't', b'r', b'l', b'-', letter] => match letter {
-                    b'a'..=b'z' => Ok(letter - b'a' + 1),
-                    b'@' => Ok(0),
-                    b'[' | b'\\' | b']' | b'^' | b'_' => Ok(letter - b'@'),
-                    _ => Err(bad()),
-                },
-                b"DEL" => Ok(127),
-                _ => Err(bad()),
-            }
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{DetachKeys, parse_detach_keys};
-
-    #[test]
-    fn keys_are_found_across_reads_and_held_back_bytes_are_not_lost() {
-        let mut keys = DetachKeys::new(&[16, 17]);
-        let mut out = Vec::new();
-        assert!(!keys.see(b"ab\x10", &mut out));
-        assert_eq!(out, b"ab");
-        assert!(!keys.see(b"c\x10\x10", &mut out));
-        assert_eq!(out, b"ab\x10c\x10");
-        assert!(keys.see(b"\x11", &mut out));
-    }
-
-    #[test]
-    fn keys_are_written_as_docker_writes_them() {
-        assert_eq!(parse_detach_keys("ctrl-p,ctrl-q"), Ok(vec![16, 17]));
-        assert_eq!(parse_detach_keys("a,ctrl-\\"), Ok(vec![b'a', 28]));
-        for bad in ["", "ctrl-", "ctrl-1", "ab", "a,,b"] {
-            assert!(parse_detach_keys(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -22,6 +22,7 @@ mod accounts;
 pub mod commands;
 mod condition;
 mod config;
+pub mod detach_keys;
 mod error;
 mod host_image;
 mod hosts_files;

@@ -134,7 +134,7 @@ impl Life {
         self.answer_the_last();
         fail::point("end: all answered");
         self.clean_up();
-        let owner_is_here = self.clients.iter().any(|client| client.number == 0);
+        let owner_is_here = self.client_stays && self.clients.iter().any(|client| client.number == 0);
         self.finish.take().filter(|_| !owner_is_here)
     }
 

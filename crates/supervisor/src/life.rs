@@ -128,6 +128,7 @@ pub(crate) struct Life {
     pub(crate) run_folder: String,
     pub(crate) cgroup_path: String,
     pub(crate) finish: Option<Vec<String>>,
+    pub(crate) client_stays: bool,
     pub(crate) namespaces: Namespaces,
     pub(crate) filter: Option<Program>,
     pub(crate) later: Later,

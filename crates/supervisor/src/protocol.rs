@@ -23,7 +23,7 @@ use crate::status::Status;
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// The first message to a new supervisor: bring this container to life. Descriptors: the plan's handles,
-    /// then those of `attach`.
+    /// then those of `attach` and of each of `also`.
     Start(Box<Start>),
     /// Connect these streams. Descriptors: a pipe end for each, in this order: input (read end), output,
     /// errors (write ends).
@@ -99,9 +99,15 @@ pub struct Start {
     pub stdin_once: bool,
     /// What the starting client is attached to.
     pub attach: Attach,
-    /// The command to execute after the container's end if the client that started it has gone: program and
-    /// arguments. It removes the container.
+    /// What others are attached to from the beginning, who do not hold the container back.
+    #[serde(default)]
+    pub also: Vec<Attach>,
+    /// The command to execute after the container's end, if the client that started it does not stay or has gone: program
+    /// and arguments. It removes the container.
     pub finish: Option<Vec<String>>,
+    /// Whether the client that started it means to stay until its end, and to do what `finish` does.
+    #[serde(default)]
+    pub client_stays: bool,
     /// How it is started again after its end, if it has a restart policy.
     #[serde(default)]
     pub restart: Option<Restart>,
@@ -125,7 +131,7 @@ pub struct Events {
 }
 
 /// Streams that a client wants.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
     /// It feeds the container's input.
     pub stdin: bool,

@@ -38,17 +38,23 @@ impl Life {
         trace: &mut Trace,
     ) -> Result<(Life, Vec<String>)> {
         let step = "supervisor";
-        if handles.len() != start.handles + start.attach.count() {
+        let others: usize = start.also.iter().map(|attach| attach.count()).sum();
+        if handles.len() != start.handles + start.attach.count() + others {
             return Err(Error::new(step, "the container's descriptors did not come with it"));
         }
-        let attached = handles.split_off(start.handles);
+        let mut attached = handles.split_off(start.handles).into_iter();
         if start.firewall && handles.len() >= 2 {
             let socket = handles.remove(handles.len() - 2);
             let adopted = bulkhead_network::firewall::adopt(socket);
             adopted.map_err(|error| Error::new("network", error.to_string()))?;
         }
-        let attachment =
-            Attachment::new(start.attach, attached, true).step(step, || "attach to the client")?;
+        let attach = || "attach to the client";
+        let owner = attached.by_ref().take(start.attach.count());
+        let mut attachments = vec![Attachment::new(start.attach, owner, true).step(step, attach)?];
+        for wanted in start.also.drain(..) {
+            let streams = attached.by_ref().take(wanted.count());
+            attachments.push(Attachment::new(wanted, streams, false).step(step, attach)?);
+        }
         let signals =
             signals::descriptor(&[CHILD_ENDED, TERMINATE, 1, 2, 3]).step(step, || "receive signals")?;
         let listener = listen(&start.run_folder).step(step, || format!("listen in {}", start.run_folder))?;
@@ -128,6 +134,7 @@ impl Life {
             run_folder: std::mem::take(&mut start.run_folder),
             cgroup_path: std::mem::take(&mut start.plan.cgroup.path),
             finish: start.finish.take(),
+            client_stays: start.client_stays,
             namespaces: std::mem::take(&mut start.plan.namespaces),
             filter: start.plan.process.seccomp.take(),
             later,
@@ -146,7 +153,7 @@ impl Life {
             down: false,
             clients: Vec::new(),
             next_client: 1,
-            attachments: Some(attachment).filter(|a| !a.is_over()).into_iter().collect(),
+            attachments: attachments.into_iter().filter(|attachment| !attachment.is_over()).collect(),
             sources,
             terminal,
             input,

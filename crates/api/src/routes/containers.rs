@@ -1,5 +1,6 @@
 //! Containers: made, looked at, started, stopped, changed and removed.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,12 +16,13 @@ use bulkhead_engine::models::{
     ContainerCreateBody, ContainerCreateResponse, ContainerTopResponse, ContainerUpdateBody,
     ContainerUpdateResponse,
 };
+use bulkhead_engine::protocol::Attach;
 use bulkhead_engine::{Container, Engine, Error};
 use serde::Deserialize;
 
 use super::{Query, is_on, no_filters, parse};
 use crate::failure::Failure;
-use crate::worker::{House, answer, ask};
+use crate::worker::{House, answer, ask, ask_with};
 
 const SIGKILL: i32 = 9;
 
@@ -120,7 +122,9 @@ fn check_platform(wanted: &str) -> Result<(), Failure> {
 async fn inspect(State(house): Shared, Path(id): Path<String>) -> Answer {
     let job = |engine: &mut Engine| {
         let container = engine.container(&id)?;
-        Ok(engine.inspect(&container)?)
+        let mut shown = engine.inspect(&container)?;
+        shown.exec_ids = Some(house.execs.of(&container.id)).filter(|ids| !ids.is_empty());
+        Ok(shown)
     };
     answer(&house, job).await
 }
@@ -179,16 +183,42 @@ async fn start(State(house): Shared, Path(id): Path<String>, Query(query): Query
     if query.checkpoint.is_some_and(|checkpoint| !checkpoint.is_empty()) {
         return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "bulkhead does not restore from checkpoints"));
     }
-    let job = |engine: &mut Engine| {
+    let waiting = waiting_for(&house, &id).await?;
+    let (wanted, streams): (Vec<Attach>, Vec<Vec<OwnedFd>>) = waiting.into_iter().unzip();
+    let job = |engine: &mut Engine, streams: Vec<OwnedFd>| {
         let container = engine.container(&id)?;
+        let mut streams = streams.into_iter();
+        let mut attached: Vec<(Attach, Vec<OwnedFd>)> =
+            wanted.iter().map(|wanted| (*wanted, streams.by_ref().take(wanted.count()).collect())).collect();
         if engine.still_writes(&container)? {
+            // Somebody else was quicker: who waited for the start hears what comes from now on.
+            for (wanted, streams) in &attached {
+                engine.attach(&container, *wanted, streams)?;
+            }
             return Ok(false);
         }
-        engine.start(&container, Starting::default())?;
+        let mut starting = Starting::default();
+        if !attached.is_empty() {
+            (starting.attach, starting.streams) = attached.remove(0);
+        }
+        starting.also = attached;
+        engine.start(&container, starting)?;
         Ok(true)
     };
-    let status = if ask(&house, job).await? { StatusCode::NO_CONTENT } else { StatusCode::NOT_MODIFIED };
-    Ok(status.into_response())
+    let started = ask_with(&house, streams.into_iter().flatten().collect(), job).await?;
+    Ok(if started { StatusCode::NO_CONTENT } else { StatusCode::NOT_MODIFIED }.into_response())
+}
+
+/// The streams of those who attached to the container before its start.
+async fn waiting_for(house: &House, id: &str) -> Result<Vec<(Attach, Vec<OwnedFd>)>, Failure> {
+    if house.pending.is_empty() {
+        return Ok(Vec::new());
+    }
+    if bulkhead_engine::id::is_full(id) {
+        return Ok(house.pending.take(id));
+    }
+    let full: String = ask(house, |engine| Ok(engine.container(id)?.id)).await?;
+    Ok(house.pending.take(&full))
 }
 
 #[derive(Deserialize)]

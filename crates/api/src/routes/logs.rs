@@ -42,7 +42,7 @@ struct LogsQuery {
 }
 
 /// What is asked for.
-struct Asked {
+pub(super) struct Asked {
     follow: bool,
     stdout: bool,
     stderr: bool,
@@ -51,6 +51,22 @@ struct Asked {
     last: Option<[u8; 30]>,
     timestamps: bool,
     tail: Option<usize>,
+}
+
+impl Asked {
+    /// All that these streams said so far.
+    pub(super) fn all(stdout: bool, stderr: bool) -> Asked {
+        Asked {
+            follow: false,
+            stdout,
+            stderr,
+            since: None,
+            until: None,
+            last: None,
+            timestamps: false,
+            tail: None,
+        }
+    }
 }
 
 async fn logs(
@@ -91,7 +107,12 @@ fn asked(query: &LogsQuery) -> Result<Asked, Failure> {
     })
 }
 
-fn show(engine: &mut Engine, container: &Container, asked: &Asked, out: &mut Out) -> Result<(), Failure> {
+pub(super) fn show(
+    engine: &mut Engine,
+    container: &Container,
+    asked: &Asked,
+    out: &mut Out,
+) -> Result<(), Failure> {
     // Before the first look, so that nothing falls between.
     let mut follower = asked.follow.then(|| engine.follow(container)).transpose()?;
     let reader = engine.logs(container)?;

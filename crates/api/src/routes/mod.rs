@@ -1,7 +1,9 @@
 //! Docker's routes, a file for each group of its reference, and the [`TABLE`] of all of them.
 
+mod attach;
 mod containers;
 mod events;
+mod exec;
 mod images;
 mod logs;
 mod networks;
@@ -36,6 +38,8 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .merge(system::routes())
         .merge(containers::routes())
         .merge(wait::routes())
+        .merge(attach::routes())
+        .merge(exec::routes())
         .merge(logs::routes())
         .merge(events::routes())
         .merge(images::routes())

@@ -23,6 +23,7 @@ pub(crate) enum Served {
 const YES: Served = Served::Yes;
 const YET: Served = Served::No("this version of bulkhead does not serve this yet");
 const SWARM: Served = Served::No("bulkhead is no cluster: there is no swarm mode");
+const WEBSOCKET: Served = Served::No("bulkhead attaches by POST /containers/{id}/attach, and not by websocket");
 const PLUGINS: Served = Served::No("bulkhead has no plugins");
 const BUILD: Served = Served::No("this version of bulkhead does not build images");
 
@@ -49,8 +50,8 @@ pub(crate) const TABLE: &[Route] = &[
     route("POST", "/containers/{id}/rename", YES),
     route("POST", "/containers/{id}/pause", YES),
     route("POST", "/containers/{id}/unpause", YES),
-    route("POST", "/containers/{id}/attach", YET),
-    route("GET", "/containers/{id}/attach/ws", YET),
+    route("POST", "/containers/{id}/attach", YES),
+    route("GET", "/containers/{id}/attach/ws", WEBSOCKET),
     route("POST", "/containers/{id}/wait", YES),
     route("DELETE", "/containers/{id}", YES),
     route("HEAD", "/containers/{id}/archive", YET),
@@ -78,10 +79,10 @@ pub(crate) const TABLE: &[Route] = &[
     route("GET", "/system/df", YES),
     route("GET", "/images/get", YET),
     route("POST", "/images/load", YET),
-    route("POST", "/containers/{id}/exec", YET),
-    route("POST", "/exec/{id}/start", YET),
-    route("POST", "/exec/{id}/resize", YET),
-    route("GET", "/exec/{id}/json", YET),
+    route("POST", "/containers/{id}/exec", YES),
+    route("POST", "/exec/{id}/start", YES),
+    route("POST", "/exec/{id}/resize", YES),
+    route("GET", "/exec/{id}/json", YES),
     route("GET", "/volumes", YES),
     route("POST", "/volumes/create", YES),
     route("GET", "/volumes/{name}", YES),

@@ -55,20 +55,19 @@ fn wait_for(engine: &mut Engine, id: &str, until: Until, out: &mut Out) -> Resul
     // What is remembered of earlier is over.
     while events.next_event()?.is_some() {}
     let container = engine.container(id)?;
-    let out = out.begin(Form::Json)?;
-    let mut code = match until {
-        Until::NotRunning => Some(i64::from(engine.wait(&container)?)),
-        Until::NextExit => None,
-        // One that has ended and is there still tells its code by how it ended.
-        Until::Removed if engine.still_writes(&container)? => None,
-        Until::Removed => {
-            Some(engine.inspect(&container)?.state.and_then(|state| state.exit_code).unwrap_or(0))
+    // One that has ended and is there still tells its code by how it ended. After the answer has begun, the container may
+    // be started and be gone in no time: from then on only events are asked.
+    let ended = match until {
+        Until::Removed if !engine.still_writes(&container)? => {
+            engine.inspect(&container)?.state.and_then(|state| state.exit_code)
         }
+        _ => None,
     };
-    if until != Until::NotRunning {
-        let told = end_of(&mut events, &container.id, until)?;
-        code = told.or(code);
-    }
+    let out = out.begin(Form::Json)?;
+    let code = match until {
+        Until::NotRunning => Some(i64::from(engine.wait(&container)?)),
+        Until::NextExit | Until::Removed => end_of(&mut events, &container.id, until)?.or(ended),
+    };
     let answer = ContainerWaitResponse { status_code: code.unwrap_or(0), error: None };
     let mut line = serde_json::to_vec(&answer).map_err(|error| Failure::ours(error.to_string()))?;
     line.push(b'\n');

@@ -1,12 +1,13 @@
 //! `bulkhead attach`.
 
+use bulkhead_engine::detach_keys::DetachKeys;
 use bulkhead_engine::protocol::Attach as Wanted;
 
 use super::Done;
 use super::run::{check_terminal, finish};
 use crate::Context;
 use crate::failure::Failure;
-use crate::streams::{Outcome, Resize, Session, Streams, parse_detach_keys, pump};
+use crate::streams::{Outcome, Resize, Session, Streams, pump};
 use crate::terminal::{self, Raw};
 
 /// Attach to a running container's streams
@@ -33,7 +34,7 @@ impl Attach {
         let stdin = !self.no_stdin && container.config.open_stdin.unwrap_or(false);
         let wanted = Wanted { stdin, stdout: true, stderr: !tty };
         check_terminal(tty, wanted)?;
-        let keys = parse_detach_keys(&self.detach_keys).map_err(Failure::new)?;
+        let keys = DetachKeys::parse(&self.detach_keys).map_err(Failure::new)?;
         let (ours, theirs) = Streams::pipes(wanted)?;
         let connection = engine.attach(&container, wanted, &theirs)?;
         drop(theirs);
@@ -47,7 +48,7 @@ impl Attach {
         let session = Session {
             connection: &connection,
             is_exec: false,
-            detach_keys: if tty { keys } else { Vec::new() },
+            detach_keys: if tty { keys } else { DetachKeys::default() },
             proxy_signals: self.sig_proxy,
             resize: if tty { Resize::Container } else { Resize::No },
         };

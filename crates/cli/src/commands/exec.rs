@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use bulkhead_engine::commands::exec::{ExecRequest, Executing, exec_by_name};
+use bulkhead_engine::detach_keys::DetachKeys;
 use bulkhead_engine::protocol::Attach;
 
 use super::Done;
@@ -10,7 +11,7 @@ use super::run::check_terminal;
 use crate::Context;
 use crate::failure::{Failure, of_start};
 use crate::options::variables;
-use crate::streams::{Outcome, Resize, Session, Streams, parse_detach_keys, pump};
+use crate::streams::{Outcome, Resize, Session, Streams, pump};
 use crate::terminal::{self, Raw};
 
 /// Run another program in a running container
@@ -55,7 +56,7 @@ impl Exec {
     pub(super) fn run(self, context: &Context) -> Done {
         let wanted = Attach { stdin: self.interactive && !self.detach, stdout: true, stderr: true };
         check_terminal(self.tty, wanted)?;
-        let keys = parse_detach_keys(&self.detach_keys).map_err(Failure::new)?;
+        let keys = DetachKeys::parse(&self.detach_keys).map_err(Failure::new)?;
         let request = ExecRequest {
             command: self.command,
             env: variables(&self.env, &self.env_file)?,
@@ -90,7 +91,7 @@ impl Exec {
         let session = Session {
             connection: &executing.connection,
             is_exec: true,
-            detach_keys: if self.tty { keys } else { Vec::new() },
+            detach_keys: if self.tty { keys } else { DetachKeys::default() },
             // Signals are for the container's first program; an exec is ended by its own terminal or client.
             proxy_signals: false,
             resize: own.as_ref().map_or(Resize::No, |own| Resize::Own(own.as_fd())),

@@ -2,6 +2,7 @@
 
 use bulkhead_engine::commands::create::Purpose;
 use bulkhead_engine::commands::start::Starting;
+use bulkhead_engine::detach_keys::DetachKeys;
 use bulkhead_engine::protocol::Attach;
 use bulkhead_engine::{Container, Engine};
 
@@ -10,7 +11,7 @@ use super::{Done, warn};
 use crate::Context;
 use crate::failure::{Failure, of_start};
 use crate::options::CreateFlags;
-use crate::streams::{Outcome, Resize, Session, Streams, parse_detach_keys, pump};
+use crate::streams::{Outcome, Resize, Session, Streams, pump};
 use crate::terminal::{self, Raw};
 
 /// Make and start a container
@@ -38,7 +39,7 @@ impl Run {
         let wanted = self.flags.attached(self.detach)?;
         check_terminal(self.flags.tty, wanted)?;
         let detach_keys =
-            parse_detach_keys(&self.detach_keys).map_err(|text| Failure::new(text).code(125))?;
+            DetachKeys::parse(&self.detach_keys).map_err(|text| Failure::new(text).code(125))?;
         let mut engine = context.engine().map_err(|failure| failure.code(125))?;
         engine.spawn_supervisor_early().map_err(of_start)?;
         context.lap("engine opened", context.started.elapsed().as_micros());
@@ -51,6 +52,7 @@ impl Run {
         let starting = Starting {
             attach: wanted,
             streams: theirs,
+            stays: !self.detach,
             terminal: terminal::size(),
             trace: context.trace,
             ..Starting::default()
@@ -88,7 +90,7 @@ impl Run {
         let session = Session {
             connection: &started.connection,
             is_exec: false,
-            detach_keys: if self.flags.tty { detach_keys } else { Vec::new() },
+            detach_keys: if self.flags.tty { detach_keys } else { DetachKeys::default() },
             proxy_signals: self.sig_proxy,
             resize: if self.flags.tty { Resize::Container } else { Resize::No },
         };

@@ -2,13 +2,14 @@
 
 use bulkhead_engine::Error;
 use bulkhead_engine::commands::start::Starting;
+use bulkhead_engine::detach_keys::DetachKeys;
 use bulkhead_engine::protocol::Attach;
 
 use super::run::finish;
 use super::{Done, for_each, warn};
 use crate::Context;
 use crate::failure::Failure;
-use crate::streams::{Resize, Session, Streams, parse_detach_keys, pump};
+use crate::streams::{Resize, Session, Streams, pump};
 use crate::terminal::{self, Raw};
 
 /// Start containers that do not run
@@ -56,11 +57,12 @@ impl Start {
             stdout: true,
             stderr: !tty,
         };
-        let keys = parse_detach_keys(&self.detach_keys).map_err(Failure::new)?;
+        let keys = DetachKeys::parse(&self.detach_keys).map_err(Failure::new)?;
         let (ours, theirs) = Streams::pipes(wanted)?;
         let starting = Starting {
             attach: wanted,
             streams: theirs,
+            stays: true,
             terminal: terminal::size(),
             trace: context.trace,
             ..Starting::default()
@@ -71,7 +73,7 @@ impl Start {
         let session = Session {
             connection: &started.connection,
             is_exec: false,
-            detach_keys: if tty { keys } else { Vec::new() },
+            detach_keys: if tty { keys } else { DetachKeys::default() },
             proxy_signals: true,
             resize: if tty { Resize::Container } else { Resize::No },
         };

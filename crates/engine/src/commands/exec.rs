@@ -10,6 +10,7 @@ use bulkhead_isolation::TerminalSize;
 use bulkhead_isolation::trace::Lap;
 use bulkhead_supervisor::client::Connection;
 use bulkhead_supervisor::protocol::{Exec, Reply, Request};
+use bulkhead_supervisor::status::State;
 
 use crate::condition::restarting;
 use crate::error::{Doing, Error, Result};
@@ -44,6 +45,8 @@ pub struct ExecRequest {
 pub struct Executing {
     /// The container's name.
     pub container: String,
+    /// Its process ID on the host.
+    pub pid: i32,
     /// The connection over which its end is told.
     pub connection: Connection,
     /// Its terminal's own side, if it has one.
@@ -70,6 +73,21 @@ impl Engine {
             .doing(|| format!("hear from the supervisor of container {}", id::short(&container.id)))
             .and_then(|answer| begun(connection, answer))?
             .map_or_else(|| Err(self.why_not(container)?), Ok)
+    }
+
+    /// Whether a program can be run in it.
+    ///
+    /// # Errors
+    /// It does not run, or is frozen.
+    pub fn can_exec(&self, container: &Container) -> Result<()> {
+        match self.condition(container)? {
+            Condition::Running(status) if status.state == State::Paused => Err(Error::Conflict(format!(
+                "Container {} is paused, unpause the container before exec",
+                container.name
+            ))),
+            Condition::Running(_) => Ok(()),
+            _ => Err(self.why_not(container)?),
+        }
     }
 
     /// Why a container without a supervisor cannot run a program. (Of one that has one, the supervisor knows; to look
@@ -147,8 +165,8 @@ fn ask(connection: &Connection, exec: Exec, streams: &[OwnedFd]) -> io::Result<A
 /// What the supervisor's answer means; `None`: it is not the container that was meant, or that has ended.
 fn begun(connection: Connection, answer: Answer) -> Result<Option<Executing>> {
     match answer {
-        (Reply::ExecStarted { container, laps, .. }, mut fds) => {
-            Ok(Some(Executing { container, connection, terminal: fds.pop(), laps }))
+        (Reply::ExecStarted { container, pid, laps }, mut fds) => {
+            Ok(Some(Executing { container, pid, connection, terminal: fds.pop(), laps }))
         }
         (Reply::NotMe, _) => Ok(None),
         (Reply::Failed(error), _) => Err(error.into()),

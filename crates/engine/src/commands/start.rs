@@ -34,6 +34,11 @@ pub struct Starting {
     pub attach: Attach,
     /// A pipe end for each of these streams, in the protocol's order.
     pub streams: Vec<OwnedFd>,
+    /// Others who are attached from the first byte on, and do not hold the container back.
+    pub also: Vec<(Attach, Vec<OwnedFd>)>,
+    /// Whether the caller waits for the container's end, and then removes it if it is to be removed. If not, or if the
+    /// caller has gone by then, its supervisor has that done.
+    pub stays: bool,
     /// The terminal's size to begin with.
     pub terminal: TerminalSize,
     /// Whether its restart policy does it, and not somebody.
@@ -138,9 +143,11 @@ impl Engine {
             open_stdin: container.config.open_stdin.unwrap_or(false),
             stdin_once: container.config.stdin_once.unwrap_or(false),
             attach: starting.attach,
+            also: starting.also.iter().map(|(wanted, _)| *wanted).collect(),
             restart: self.restart_of(container, &host, starting.again)?,
             check: health::check(&container.config)?,
             events: Events { file: text(&self.roots.events())?, attributes: attributes(container) },
+            client_stays: starting.stays,
             finish: container.auto_remove.then(|| self.finish_command(container)).transpose()?,
             trace: starting.trace,
         };
@@ -151,7 +158,9 @@ impl Engine {
             self.store.write(|transaction| id_ranges::unsure(transaction, &container.id, true))?;
         }
         trace.lap("plan");
-        let answer = bring_to_life(&connection, start, &handles, &starting.streams);
+        let others = starting.also.iter().flat_map(|(_, streams)| streams);
+        let streams: Vec<BorrowedFd<'_>> = starting.streams.iter().chain(others).map(AsFd::as_fd).collect();
+        let answer = bring_to_life(&connection, start, &handles, &streams);
         drop(handles);
         bulkhead_sys::fail::point("start: answered");
         if perhaps {
@@ -342,9 +351,9 @@ fn bring_to_life(
     connection: &Connection,
     start: Start,
     handles: &[OwnedFd],
-    streams: &[OwnedFd],
+    streams: &[BorrowedFd<'_>],
 ) -> Result<(Vec<String>, Vec<Lap>, bool)> {
-    let fds: Vec<BorrowedFd<'_>> = handles.iter().chain(streams).map(AsFd::as_fd).collect();
+    let fds: Vec<BorrowedFd<'_>> = handles.iter().map(AsFd::as_fd).chain(streams.iter().copied()).collect();
     let asked = connection.ask(&Request::Start(Box::new(start)), &fds);
     match asked.doing(|| "hear from the container's supervisor, which has ended unexpectedly")? {
         (Reply::Started { warnings, laps, leaves_ids }, _) => Ok((warnings, laps, leaves_ids)),

@@ -1,0 +1,101 @@
+//! A connection that stops to be HTTP: what Docker calls hijacking, for attach and exec.
+//!
+//! A client that asks to switch protocols (`Upgrade: tcp`) gets 101 and then a stream in both directions, whose halves end
+//! by themselves. One that does not ask gets an ordinary body, and what it sends is the body of its request.
+
+use std::os::fd::AsFd;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+use crate::descriptors::Hangup;
+use crate::failure::Failure;
+use crate::flow::SocketBody;
+use crate::session::Session;
+use crate::worker::Form;
+
+/// A client's connection, before it is known whether a session comes of its request.
+pub(crate) enum Client {
+    /// It is to be a stream.
+    Stream(OnUpgrade),
+    /// It stays HTTP.
+    Plain,
+}
+
+impl Client {
+    /// Which the request asks for.
+    pub(crate) fn of(request: &mut Request) -> Client {
+        if asks_for_stream(request.headers()) {
+            return Client::Stream(hyper::upgrade::on(request));
+        }
+        Client::Plain
+    }
+
+    /// Answers, and serves the session from then on. `sent` is what the client sends if it stays HTTP.
+    pub(crate) fn begin(self, session: Session, sent: Body) -> Result<Response, Failure> {
+        let form = if session.framed { Form::Multiplexed } else { Form::Raw };
+        let head = [(CONTENT_TYPE, form.media_type())];
+        match self {
+            Client::Stream(upgrade) => {
+                tokio::spawn(async move {
+                    // A client that has gone has nothing to be told.
+                    if let Ok(stream) = upgrade.await {
+                        serve(stream, session).await;
+                    }
+                });
+                let switch = [(CONNECTION, "Upgrade"), (UPGRADE, "tcp")];
+                Ok((StatusCode::SWITCHING_PROTOCOLS, switch, head).into_response())
+            }
+            Client::Plain => {
+                let (ours, theirs) = UnixStream::pair()
+                    .map_err(|error| Failure::ours(format!("cannot make a socket: {error}")))?;
+                let (answer, input) = theirs.into_split();
+                tokio::spawn(send(sent, input));
+                tokio::spawn(async move {
+                    let hangup = Hangup::of(&ours).ok();
+                    session.serve(ours, Bytes::new(), hangup).await;
+                });
+                Ok((head, Body::new(SocketBody::new(answer))).into_response())
+            }
+        }
+    }
+}
+
+fn asks_for_stream(headers: &HeaderMap) -> bool {
+    let has = |name, word: &str| {
+        headers.get_all(name).iter().any(|value| {
+            value.to_str().is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case(word)))
+        })
+    };
+    has(CONNECTION, "upgrade") && has(UPGRADE, "tcp")
+}
+
+async fn serve(stream: Upgraded, session: Session) {
+    match stream.downcast::<TokioIo<UnixStream>>() {
+        Ok(parts) => {
+            let socket = parts.io.into_inner();
+            let hangup = Hangup::of(socket.as_fd()).ok();
+            session.serve(socket, parts.read_buf, hangup).await;
+        }
+        Err(stream) => session.serve(TokioIo::new(stream), Bytes::new(), None).await,
+    }
+}
+
+async fn send(mut sent: Body, mut input: tokio::net::unix::OwnedWriteHalf) {
+    while let Some(Ok(frame)) = sent.frame().await {
+        if let Ok(data) = frame.into_data()
+            && input.write_all(&data).await.is_err()
+        {
+            return;
+        }
+    }
+    let _ = input.shutdown().await;
+}
