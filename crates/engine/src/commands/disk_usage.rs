@@ -9,7 +9,8 @@ use bollard_stubs::models::{
 };
 use bulkhead_image::Digest;
 
-use super::prune::size;
+use super::list::{Listing, signed};
+use super::size::size;
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::store::{images, volumes};
@@ -20,7 +21,7 @@ impl Engine {
     /// # Errors
     /// The database's, or an image store that cannot be read.
     pub fn disk_usage(&mut self) -> Result<SystemDataUsageResponse> {
-        let containers = self.containers_with_sizes()?;
+        let containers = self.list_wanted(&Listing { all: true, sizes: true, ..Listing::default() })?;
         Ok(SystemDataUsageResponse {
             image_usage: Some(self.image_usage()?),
             volume_usage: Some(self.volume_usage()?),
@@ -33,15 +34,6 @@ impl Engine {
                 items: Some(Vec::new()),
             }),
         })
-    }
-
-    fn containers_with_sizes(&mut self) -> Result<Vec<ContainerSummary>> {
-        let mut all = self.list(true)?;
-        for container in &mut all {
-            let id = container.id.clone().unwrap_or_default();
-            container.size_rw = Some(signed(size(&self.roots.container(&id).join("rw/upper"))));
-        }
-        Ok(all)
     }
 
     fn image_usage(&self) -> Result<ImagesDiskUsage> {
@@ -124,8 +116,4 @@ fn values<T: serde::Serialize>(all: &[T]) -> Result<Vec<serde_json::Value>> {
 
 fn count<T>(all: impl Iterator<Item = T>) -> i64 {
     i64::try_from(all.count()).unwrap_or(i64::MAX)
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
