@@ -11,6 +11,7 @@
 //! | `routes` | a file for each group of routes of Docker's reference, and what each does |
 //! | `worker` | a process for each request that needs the engine |
 //! | `flow` | a body that is sent while it is written |
+//! | [`filters`] | `?filters=` |
 //! | `moments` | times as clients write them |
 //! | `failure` | an error as Docker's status and message |
 //!
@@ -22,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod failure;
+pub mod filters;
 mod flow;
 mod listen;
 mod moments;
