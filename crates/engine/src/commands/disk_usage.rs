@@ -15,18 +15,42 @@ use crate::Engine;
 use crate::error::{Error, Result};
 use crate::store::{images, volumes};
 
+/// Of what the use of the disk is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Images.
+    Images,
+    /// Containers: what they wrote.
+    Containers,
+    /// Volumes.
+    Volumes,
+    /// There is none; it takes nothing.
+    BuildCache,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Images, Kind::Containers, Kind::Volumes, Kind::BuildCache];
+}
+
 impl Engine {
-    /// Looks at all files of containers and volumes, which can take its time.
+    /// Of these kinds. All files of containers and volumes are looked at, which can take its time.
     ///
     /// # Errors
     /// The database's, or an image store that cannot be read.
-    pub fn disk_usage(&mut self) -> Result<SystemDataUsageResponse> {
-        let containers = self.list_wanted(&Listing { all: true, sizes: true, ..Listing::default() })?;
+    pub fn disk_usage(&mut self, kinds: &[Kind]) -> Result<SystemDataUsageResponse> {
+        let of = |kind: Kind| kinds.contains(&kind);
+        let containers = if of(Kind::Containers) {
+            let all = Listing { all: true, sizes: true, ..Listing::default() };
+            Some(container_usage(&self.list_wanted(&all)?)?)
+        } else {
+            None
+        };
         Ok(SystemDataUsageResponse {
-            image_usage: Some(self.image_usage()?),
-            volume_usage: Some(self.volume_usage()?),
-            container_usage: Some(container_usage(&containers)?),
-            build_cache_usage: Some(BuildCacheDiskUsage {
+            image_usage: of(Kind::Images).then(|| self.image_usage()).transpose()?,
+            volume_usage: of(Kind::Volumes).then(|| self.volume_usage()).transpose()?,
+            container_usage: containers,
+            build_cache_usage: of(Kind::BuildCache).then(|| BuildCacheDiskUsage {
                 active_count: Some(0),
                 total_count: Some(0),
                 reclaimable: Some(0),
