@@ -9,11 +9,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
-use axum::{Extension, Router};
+use axum::{Extension, Json, Router};
 use bulkhead_engine::Engine;
 use bulkhead_engine::filters::prune::PruneFilter;
 use bulkhead_engine::models::{
-    ContainerPruneResponse, ImagePruneResponse, NetworkPruneResponse, VolumePruneResponse,
+    BuildPruneResponse, ContainerPruneResponse, ImagePruneResponse, NetworkPruneResponse, VolumePruneResponse,
 };
 use serde::Deserialize;
 
@@ -33,11 +33,18 @@ pub(super) fn routes() -> Router<Arc<House>> {
         .route("/images/prune", post(images))
         .route("/volumes/{name}", post(volumes))
         .route("/networks/{id}", post(networks))
+        .route("/build/prune", post(build_cache))
 }
 
 #[derive(Deserialize)]
 struct PruneQuery {
     filters: Option<String>,
+}
+
+/// Nothing is built here, so there is nothing to go: `docker system prune` asks for this after all else.
+async fn build_cache(Query(query): Query<PruneQuery>) -> Result<Json<BuildPruneResponse>, Failure> {
+    filters::parse(query.filters.as_deref())?;
+    Ok(Json(BuildPruneResponse { caches_deleted: Some(Vec::new()), space_reclaimed: Some(0) }))
 }
 
 /// Nothing else is done to a thing by its name alone.

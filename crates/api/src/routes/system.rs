@@ -9,7 +9,7 @@ use axum::{Extension, Router};
 use bulkhead_engine::Engine;
 use bulkhead_engine::commands::disk_usage::Kind;
 use bulkhead_engine::models::{
-    SystemDataUsageResponse, SystemVersion, SystemVersionComponents, SystemVersionPlatform,
+    SystemDataUsageResponse, SystemInfo, SystemVersion, SystemVersionComponents, SystemVersionPlatform,
 };
 use serde_json::{Value, json};
 
@@ -82,8 +82,27 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-async fn info(State(house): State<Arc<House>>) -> Result<Response, Failure> {
-    answer(&house, |engine| Ok(engine.info()?)).await
+async fn info(
+    State(house): State<Arc<House>>,
+    Extension(version): Extension<ApiVersion>,
+) -> Result<Response, Failure> {
+    answer(&house, |engine| Ok(shown_info(&engine.info()?, version))).await
+}
+
+/// Older clients complain of what is not the version that they expect.
+fn shown_info(info: &SystemInfo, version: ApiVersion) -> Value {
+    let mut shown = json!(info);
+    if version < ApiVersion(48) {
+        for key in ["ContainerdCommit", "RuncCommit", "InitCommit"] {
+            let commit = shown.get_mut(key).and_then(Value::as_object_mut);
+            if let Some(commit) = commit
+                && let Some(id) = commit.get("ID").cloned()
+            {
+                commit.insert("Expected".into(), id);
+            }
+        }
+    }
+    shown
 }
 
 /// `type` may be given several times.

@@ -59,7 +59,7 @@ pub(crate) const TABLE: &[Route] = &[
     route("POST", "/containers/prune", YES),
     route("GET", "/images/json", YES),
     route("POST", "/build", BUILD),
-    route("POST", "/build/prune", BUILD),
+    route("POST", "/build/prune", YES),
     route("POST", "/build/cancel", BUILD),
     route("POST", "/images/create", YET),
     // An image's name may have slashes: inspect, history, push, tag and save are told apart below these.

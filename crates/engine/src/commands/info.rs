@@ -6,11 +6,9 @@ use std::collections::HashMap;
 
 use bollard_stubs::models::{
     Commit, FirewallInfo, IndexInfo, LocalNodeState, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo,
-    SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, SystemInfoDefaultAddressPools,
-    SystemInfoIsolationEnum,
+    SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, SystemInfoIsolationEnum,
 };
 use bulkhead_isolation::cgroups::layout::Layout;
-use bulkhead_network::subnet::{Pool, default_pools};
 use ipnet::IpNet;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -117,7 +115,6 @@ impl Engine {
             // There are none of these here, which Docker tells so.
             containerd_commit: Some(Commit { id: Some("N/A".into()) }),
             runc_commit: Some(Commit { id: Some("N/A".into()) }),
-            default_address_pools: Some(default_pools().iter().map(shown_pool).collect()),
             firewall_backend: Some(FirewallInfo { driver: Some("nftables".into()), info: None }),
             warnings: Some(machine::warnings(&limits, self.look_at_id_mapping()?.0.no_mapped_layers())),
             ..SystemInfo::default()
@@ -187,10 +184,6 @@ fn proxy(name: &str) -> Option<String> {
         (None, Some((_, host))) => format!("xxxxx:xxxxx@{host}"),
         _ => text,
     })
-}
-
-fn shown_pool(pool: &Pool) -> SystemInfoDefaultAddressPools {
-    SystemInfoDefaultAddressPools { base: Some(pool.base.to_string()), size: Some(pool.size.into()) }
 }
 
 impl Engine {
