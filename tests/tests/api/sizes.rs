@@ -37,6 +37,22 @@ fn of_containers() {
 }
 
 #[test]
+fn of_what_images_share() {
+    let api = Served::new("api-shared-sizes");
+    api.host
+        .sh("bulkhead run --name one busybox sh -c 'head -c 9000 /dev/zero > /f'; bulkhead commit one child > /dev/null; bulkhead rm one")
+        .prints("one");
+    let images = api.json("/images/json?shared-size=1");
+    let base = api.json("/images/busybox/json")["Size"].as_i64().unwrap();
+    for image in images.as_array().unwrap() {
+        assert_eq!(image["SharedSize"], base, "{image}");
+        assert!(image["Size"].as_i64().unwrap() >= base, "{image}");
+    }
+    assert_eq!(api.json("/images/json")[0]["SharedSize"], -1);
+    api.finish();
+}
+
+#[test]
 fn of_all_by_kinds_and_versions() {
     let api = Served::new("api-df");
     api.host

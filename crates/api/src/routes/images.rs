@@ -31,6 +31,8 @@ pub(super) fn routes() -> Router<Arc<House>> {
 struct ListQuery {
     all: Option<String>,
     filters: Option<String>,
+    #[serde(rename = "shared-size")]
+    shared_size: Option<String>,
     /// The only filter that very old clients know.
     filter: Option<String>,
 }
@@ -47,7 +49,10 @@ async fn list(
     // No image here is a mere step to another, so all of them are those that are shown.
     let _ = query.all;
     let job = |engine: &mut Engine| {
-        let images = engine.images_wanted(&filters)?;
+        let mut images = engine.images_wanted(&filters)?;
+        if is_on(query.shared_size.as_ref()) {
+            engine.add_shared_sizes(&mut images)?;
+        }
         Ok(images.iter().map(|image| summary(image, version)).collect::<Vec<_>>())
     };
     answer(&house, job).await

@@ -60,37 +60,44 @@ impl Engine {
         })
     }
 
-    fn image_usage(&self) -> Result<ImagesDiskUsage> {
+    /// Adds how much of each image others have too.
+    ///
+    /// # Errors
+    /// The database's, or an image store that cannot be read.
+    pub fn add_shared_sizes(&self, summaries: &mut [ImageSummary]) -> Result<()> {
+        self.layers()?.add_shared_sizes(summaries);
+        Ok(())
+    }
+
+    fn layers(&self) -> Result<Layers> {
         let store = self.image_store()?;
-        let all = images::all(self.store.read())?;
-        let mut sizes: HashMap<Digest, u64> = HashMap::new();
-        let mut users: HashMap<Digest, usize> = HashMap::new();
-        for image in &all {
-            for layer in image.layers.iter().collect::<HashSet<_>>() {
-                *users.entry(*layer).or_default() += 1;
-                if !sizes.contains_key(layer) {
-                    sizes.insert(*layer, store.layer_meta(layer)?.size);
+        let mut layers = Layers::default();
+        for image in images::all(self.store.read())? {
+            let own: HashSet<Digest> = image.layers.into_iter().collect();
+            for layer in &own {
+                match layers.known.get_mut(layer) {
+                    Some((_, users)) => *users += 1,
+                    None => drop(layers.known.insert(*layer, (store.layer_meta(layer)?.size, 1))),
                 }
             }
+            layers.of_images.insert(image.id, own);
         }
-        let layers: HashMap<String, Vec<Digest>> =
-            all.into_iter().map(|image| (image.id, image.layers)).collect();
+        Ok(layers)
+    }
+
+    fn image_usage(&self) -> Result<ImagesDiskUsage> {
+        let layers = self.layers()?;
         let mut summaries = self.images()?;
-        let mut used: HashSet<Digest> = HashSet::new();
-        for image in &mut summaries {
-            let own: HashSet<Digest> = layers.get(&image.id).into_iter().flatten().copied().collect();
-            let shared = own.iter().filter(|layer| users.get(layer).is_some_and(|count| *count > 1));
-            image.shared_size = signed(shared.filter_map(|layer| sizes.get(layer)).sum());
-            if image.containers > 0 {
-                used.extend(own);
-            }
-        }
-        let total: u64 = sizes.values().sum();
-        let kept: u64 = used.iter().filter_map(|layer| sizes.get(layer)).sum();
+        layers.add_shared_sizes(&mut summaries);
+        let in_use = || summaries.iter().filter(|image| image.containers > 0);
+        let used: HashSet<&Digest> = in_use().flat_map(|image| layers.of(image)).collect();
+        let total: u64 = layers.known.values().map(|(size, _)| size).sum();
+        let unused = layers.known.iter().filter(|(layer, _)| !used.contains(layer));
+        let free: u64 = unused.map(|(_, (size, _))| size).sum();
         Ok(ImagesDiskUsage {
-            active_count: Some(count(summaries.iter().filter(|image| image.containers > 0))),
+            active_count: Some(count(in_use())),
             total_count: Some(count(summaries.iter())),
-            reclaimable: Some(signed(total.saturating_sub(kept))),
+            reclaimable: Some(signed(free)),
             total_size: Some(signed(total)),
             items: Some(values::<ImageSummary>(&summaries)?),
         })
@@ -114,6 +121,28 @@ impl Engine {
             total_size: Some(all.iter().map(bytes).sum()),
             items: Some(values(&all)?),
         })
+    }
+}
+
+/// The layers of all images.
+#[derive(Default)]
+struct Layers {
+    /// How many bytes each has, and how many images.
+    known: HashMap<Digest, (u64, usize)>,
+    of_images: HashMap<String, HashSet<Digest>>,
+}
+
+impl Layers {
+    fn of(&self, image: &ImageSummary) -> impl Iterator<Item = &Digest> {
+        self.of_images.get(&image.id).into_iter().flatten()
+    }
+
+    fn add_shared_sizes(&self, summaries: &mut [ImageSummary]) {
+        for image in summaries {
+            let shared =
+                self.of(image).filter_map(|layer| self.known.get(layer)).filter(|(_, users)| *users > 1);
+            image.shared_size = signed(shared.map(|(size, _)| size).sum());
+        }
     }
 }
 
