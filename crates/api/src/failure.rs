@@ -4,8 +4,11 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bulkhead_engine::Error;
+use bulkhead_engine::filters::FilterError;
 use bulkhead_engine::registry::RegistryError;
 use serde::{Deserialize, Serialize};
+
+use crate::filters::InvalidFilters;
 
 /// Why a request got no answer of its own kind. It travels from the process that did the work, so it is plain data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,18 @@ impl From<Error> for Failure {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Failure::new(status, error.to_string())
+    }
+}
+
+impl From<InvalidFilters> for Failure {
+    fn from(error: InvalidFilters) -> Failure {
+        Failure::bad(error.to_string())
+    }
+}
+
+impl From<FilterError> for Failure {
+    fn from(error: FilterError) -> Failure {
+        Failure::bad(error.to_string())
     }
 }
 

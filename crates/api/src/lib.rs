@@ -17,6 +17,7 @@
 //! | `pending` | clients that attach to what is not started yet |
 //! | `execs` | programs that clients want run in containers |
 //! | `descriptors` | pipes, terminals and supervisors that are waited for |
+//! | [`filters`] | `?filters=` |
 //! | `moments` | times as clients write them |
 //! | `failure` | an error as Docker's status and message |
 //!
@@ -30,6 +31,7 @@
 mod descriptors;
 mod execs;
 mod failure;
+pub mod filters;
 mod flow;
 mod hijack;
 mod listen;

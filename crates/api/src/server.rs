@@ -102,9 +102,10 @@ async fn answer(app: Router, mut request: Request<Body>, read_only: bool) -> Res
             "this server only lets clients look (it was started with --allow read-only)",
         )
         .into_response(),
-        // No route that is served differs by version.
-        Ok((_, uri)) => {
+        // A few routes differ by version.
+        Ok((version, uri)) => {
             *request.uri_mut() = uri;
+            request.extensions_mut().insert(version);
             app.oneshot(request).await.unwrap_or_else(|never| match never {})
         }
     };

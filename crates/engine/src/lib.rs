@@ -12,6 +12,7 @@
 //! | `accounts` | /etc/passwd, /etc/subuid and their like |
 //! | `networks` | the networks that a container is on, its published ports |
 //! | [`commands`] | what can be done, a file per command |
+//! | [`filters`] | which of many things are meant, a file per kind of thing |
 //! | `id_mapping`, `shifted` | whether mounts can map IDs here, and what is done where they cannot |
 //! | [`log_reader`] | the logs of containers, read while they are written |
 //! | `joined` | the namespaces of other containers |
@@ -23,7 +24,9 @@ pub mod commands;
 mod condition;
 mod config;
 pub mod detach_keys;
+pub mod durations;
 mod error;
+pub mod filters;
 mod host_image;
 mod hosts_files;
 pub mod id;
@@ -37,6 +40,7 @@ mod roots;
 mod shifted;
 pub mod spec;
 pub mod store;
+pub mod times;
 pub mod units;
 mod users;
 

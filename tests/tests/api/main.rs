@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod containers;
+mod filters;
+mod info;
+mod prune;
 mod server;
+mod sizes;
+mod stats;
 mod streams;
 mod things;
 mod wait;
@@ -12,6 +17,11 @@ use bulkhead_tests::command::Cmd;
 use bulkhead_tests::{Host, wait as waiting};
 
 const SOCKET: &str = "/run/bulkhead/bulkhead.sock";
+
+/// As a part of a URL.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
 
 /// A host on which the API is served.
 struct Served {
@@ -46,6 +56,33 @@ impl Served {
              --output /tmp/body --write-out '%{{http_code}}\\n' 'http://d{path}' && cat /tmp/body"
         );
         self.host.sh(&script).stdin(body)
+    }
+
+    /// The same of a GET with filters.
+    fn filtered(&self, path: &str, filters: &str) -> Cmd {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        self.http("GET", &format!("{path}{mark}filters={}", encoded(filters)), "")
+    }
+
+    /// What a GET gives, read.
+    fn json(&self, path: &str) -> serde_json::Value {
+        let answer = self.http("GET", path, "").stdout();
+        let (status, body) = answer.split_once('\n').unwrap_or((&answer, ""));
+        assert_eq!(status, "200", "{path}: {body}");
+        serde_json::from_str(body).unwrap()
+    }
+
+    /// The docker commands that the machine has, old and new.
+    fn dockers(&self) -> Vec<String> {
+        let there = "for d in /usr/local/bin/docker /usr/bin/docker; do [ -x $d ] && echo $d; done; true";
+        let all: Vec<String> = self.host.sh(there).stdout().lines().map(str::to_owned).collect();
+        assert!(!all.is_empty(), "the tests of the API need a docker command");
+        all
+    }
+
+    /// One of these.
+    fn by(&self, docker: &str, words: &str) -> Cmd {
+        self.host.sh(&format!("{docker} -H unix://{SOCKET} {words}"))
     }
 
     /// The docker command, of whichever version the machine has.

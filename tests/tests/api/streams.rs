@@ -35,6 +35,36 @@ fn logs_are_told_apart_and_followed() {
 }
 
 #[test]
+fn logs_tell_details_of_their_container() {
+    let api = Served::new("api-log-details");
+    let script = "printf 'part\\nerr\\n'";
+    api.host
+        .bulkhead([
+            "run",
+            "--name",
+            "one",
+            "-l",
+            "k=v w",
+            "--log-opt",
+            "labels=k",
+            "busybox",
+            "sh",
+            "-c",
+            script,
+        ])
+        .prints("part\nerr");
+    for docker in api.dockers() {
+        api.by(&docker, "logs --details one").prints("k=v+w part\nk=v+w err");
+        api.by(&docker, "logs one").prints("part\nerr");
+    }
+    // Docker's order: the time, the details, the line.
+    api.http("GET", "/containers/one/logs?stdout=1&details=1&timestamps=1&tail=1", "")
+        .run()
+        .shows("Z k=v+w err\n");
+    api.finish();
+}
+
+#[test]
 fn what_fails_in_the_middle_adds_nothing_to_a_log() {
     let api = Served::new("api-log-fails");
     let id = api.host.run_detached(["--name", "one", "busybox", "echo", "out"]);

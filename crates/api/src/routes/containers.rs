@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bulkhead_engine::commands::create::Purpose;
 use bulkhead_engine::commands::diff::Difference;
+use bulkhead_engine::commands::list::Listing;
 use bulkhead_engine::commands::start::Starting;
 use bulkhead_engine::models::{
     ContainerCreateBody, ContainerCreateResponse, ContainerTopResponse, ContainerUpdateBody,
@@ -20,8 +21,9 @@ use bulkhead_engine::protocol::Attach;
 use bulkhead_engine::{Container, Engine, Error};
 use serde::Deserialize;
 
-use super::{Query, is_on, no_filters, parse};
+use super::{Query, is_on, parse};
 use crate::failure::Failure;
+use crate::filters;
 use crate::worker::{House, answer, ask, ask_with};
 
 const SIGKILL: i32 = 9;
@@ -70,19 +72,13 @@ struct ListQuery {
 }
 
 async fn list(State(house): Shared, Query(query): Query<ListQuery>) -> Answer {
-    no_filters(query.filters.as_deref())?;
-    if is_on(query.size.as_ref()) {
-        let why = "this version of bulkhead does not serve sizes of containers yet";
-        return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, why));
-    }
-    let limit = query.limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-    let all = is_on(query.all.as_ref()) || limit.is_some();
-    let job = |engine: &mut Engine| {
-        let mut containers = engine.list(all)?;
-        containers.truncate(limit.unwrap_or(usize::MAX));
-        Ok(containers)
+    let listing = Listing {
+        all: is_on(query.all.as_ref()),
+        last: query.limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0),
+        sizes: is_on(query.size.as_ref()),
+        filters: filters::parse(query.filters.as_deref())?,
     };
-    answer(&house, job).await
+    answer(&house, |engine| Ok(engine.list_wanted(&listing)?)).await
 }
 
 #[derive(Deserialize)]
@@ -119,10 +115,18 @@ fn check_platform(wanted: &str) -> Result<(), Failure> {
     Err(Failure::new(StatusCode::NOT_FOUND, why))
 }
 
-async fn inspect(State(house): Shared, Path(id): Path<String>) -> Answer {
+#[derive(Deserialize)]
+struct InspectQuery {
+    size: Option<String>,
+}
+
+async fn inspect(State(house): Shared, Path(id): Path<String>, Query(query): Query<InspectQuery>) -> Answer {
     let job = |engine: &mut Engine| {
         let container = engine.container(&id)?;
-        let mut shown = engine.inspect(&container)?;
+        let mut shown = match is_on(query.size.as_ref()) {
+            true => engine.inspect_with_size(&container)?,
+            false => engine.inspect(&container)?,
+        };
         shown.exec_ids = Some(house.execs.of(&container.id)).filter(|ids| !ids.is_empty());
         Ok(shown)
     };

@@ -9,12 +9,14 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use bulkhead_engine::Engine;
+use bulkhead_engine::filters::events::EventFilter;
 use bulkhead_engine::models::EventMessage;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Query, no_filters};
+use super::Query;
 use crate::failure::Failure;
+use crate::filters;
 use crate::moments::{moment, nanoseconds, time_left};
 use crate::worker::{Form, House, Out, flow, gone};
 
@@ -33,16 +35,17 @@ async fn events(
     State(house): State<Arc<House>>,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Failure> {
-    no_filters(query.filters.as_deref())?;
+    let filter = EventFilter::new(filters::parse(query.filters.as_deref())?)?;
     let since = moment("since", query.since.as_deref())?;
     let until = moment("until", query.until.as_deref())?;
-    flow(&house, move |engine, out| tell(engine, since, until, out)).await
+    flow(&house, move |engine, out| tell(engine, since, until, &filter, out)).await
 }
 
 fn tell(
     engine: &mut Engine,
     since: Option<SystemTime>,
     until: Option<SystemTime>,
+    filter: &EventFilter,
     out: &mut Out,
 ) -> Result<(), Failure> {
     let mut events = engine.events()?;
@@ -55,7 +58,8 @@ fn tell(
         let mut lines = Vec::new();
         while let Some(event) = events.next_event()? {
             let at = event.time_nano.unwrap_or(0);
-            if (!is_past || at >= since) && last.is_none_or(|last| at <= last) {
+            let in_time = (!is_past || at >= since) && last.is_none_or(|last| at <= last);
+            if in_time && filter.wants(&event) {
                 serde_json::to_writer(&mut lines, &shown(&event)).map_err(|error| gone(error.into()))?;
                 lines.push(b'\n');
             }

@@ -3,18 +3,20 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use bulkhead_engine::Engine;
 use bulkhead_engine::commands::images::Removed;
 use bulkhead_engine::models::ImageDeleteResponseItem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Query, is_on, no_filters};
+use super::{Query, is_on};
 use crate::failure::Failure;
+use crate::filters;
+use crate::version::ApiVersion;
 use crate::worker::{House, answer, ask};
 
 type Shared = State<Arc<House>>;
@@ -29,13 +31,43 @@ pub(super) fn routes() -> Router<Arc<House>> {
 struct ListQuery {
     all: Option<String>,
     filters: Option<String>,
+    #[serde(rename = "shared-size")]
+    shared_size: Option<String>,
+    /// The only filter that very old clients know.
+    filter: Option<String>,
 }
 
-async fn list(State(house): Shared, Query(query): Query<ListQuery>) -> Result<Response, Failure> {
-    no_filters(query.filters.as_deref())?;
+async fn list(
+    State(house): Shared,
+    Extension(version): Extension<ApiVersion>,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, Failure> {
+    let mut filters = filters::parse(query.filters.as_deref())?;
+    if let Some(name) = query.filter.filter(|name| !name.is_empty()) {
+        filters.add("reference", &name);
+    }
     // No image here is a mere step to another, so all of them are those that are shown.
     let _ = query.all;
-    answer(&house, |engine| Ok(engine.images()?)).await
+    let job = |engine: &mut Engine| {
+        let mut images = engine.images_wanted(&filters)?;
+        if is_on(query.shared_size.as_ref()) {
+            engine.add_shared_sizes(&mut images)?;
+        }
+        Ok(images.iter().map(|image| summary(image, version)).collect::<Vec<_>>())
+    };
+    answer(&house, job).await
+}
+
+/// An image as clients of that version know it: older ones read its size from a second field.
+pub(super) fn summary(image: &impl Serialize, version: ApiVersion) -> serde_json::Value {
+    let mut shown = serde_json::json!(image);
+    if version < ApiVersion(44)
+        && let Some(map) = shown.as_object_mut()
+        && let Some(size) = map.get("Size").cloned()
+    {
+        map.insert("VirtualSize".into(), size);
+    }
+    shown
 }
 
 fn unserved(what: &str) -> Failure {
@@ -45,9 +77,15 @@ fn unserved(what: &str) -> Failure {
     )
 }
 
-async fn look(State(house): Shared, Path(rest): Path<String>) -> Result<Response, Failure> {
+async fn look(
+    State(house): Shared,
+    Extension(version): Extension<ApiVersion>,
+    Path(rest): Path<String>,
+) -> Result<Response, Failure> {
     match rest.rsplit_once('/') {
-        Some((name, "json")) => answer(&house, |engine| Ok(engine.inspect_image(name)?)).await,
+        Some((name, "json")) => {
+            answer(&house, |engine| Ok(summary(&engine.inspect_image(name)?, version))).await
+        }
         Some((name, "history")) => answer(&house, |engine| Ok(engine.history(name)?)).await,
         _ => Err(unserved(&rest)),
     }
@@ -93,7 +131,7 @@ async fn remove(
     answer(&house, job).await
 }
 
-fn shown(removed: Removed) -> ImageDeleteResponseItem {
+pub(super) fn shown(removed: Removed) -> ImageDeleteResponseItem {
     match removed {
         Removed::Untagged(name) => ImageDeleteResponseItem { untagged: Some(name), deleted: None },
         Removed::Deleted(id) => ImageDeleteResponseItem { untagged: None, deleted: Some(id) },

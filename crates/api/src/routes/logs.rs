@@ -10,9 +10,9 @@ use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use bulkhead_engine::log_reader::details::Details;
 use bulkhead_engine::log_reader::follow::{self, Follower};
 use bulkhead_engine::log_reader::{Line, stamp};
 use bulkhead_engine::{Container, Engine};
@@ -50,6 +50,7 @@ pub(super) struct Asked {
     until: Option<SystemTime>,
     last: Option<[u8; 30]>,
     timestamps: bool,
+    details: bool,
     tail: Option<usize>,
 }
 
@@ -64,6 +65,7 @@ impl Asked {
             until: None,
             last: None,
             timestamps: false,
+            details: false,
             tail: None,
         }
     }
@@ -83,10 +85,6 @@ async fn logs(
 }
 
 fn asked(query: &LogsQuery) -> Result<Asked, Failure> {
-    if is_on(query.details.as_ref()) {
-        let why = "this version of bulkhead does not serve the details of logs yet";
-        return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, why));
-    }
     let (stdout, stderr) = (is_on(query.stdout.as_ref()), is_on(query.stderr.as_ref()));
     if !stdout && !stderr {
         return Err(Failure::bad("Bad parameters: you must choose at least one stream"));
@@ -102,6 +100,7 @@ fn asked(query: &LogsQuery) -> Result<Asked, Failure> {
         until,
         last: until.and_then(stamped),
         timestamps: is_on(query.timestamps.as_ref()),
+        details: is_on(query.details.as_ref()),
         // As Docker: what is no number means all.
         tail: query.tail.as_deref().and_then(|tail| tail.parse().ok()),
     })
@@ -122,8 +121,14 @@ pub(super) fn show(
     if let Some(count) = asked.tail {
         reader.seek_to_last(count)?;
     }
-    let mut writer =
-        Writer { out: BufWriter::new(out), terminal, timestamps: asked.timestamps, amid: [false; 2] };
+    let mut writer = Writer {
+        out: BufWriter::new(out),
+        terminal,
+        timestamps: asked.timestamps,
+        details: asked.details.then(Details::default),
+        amid: [false; 2],
+        head: Vec::new(),
+    };
     loop {
         // Looked at before the lines are: what is written between the two is read in the next round.
         let over = follower.as_ref().is_none_or(Follower::is_over);
@@ -153,26 +158,34 @@ struct Writer<'a> {
     out: BufWriter<&'a mut std::fs::File>,
     terminal: bool,
     timestamps: bool,
-    /// Whether each stream is amid a line, whose later pieces have no time.
+    details: Option<Details>,
+    /// Whether each stream is amid a line, whose later pieces have no time and no details.
     amid: [bool; 2],
+    /// What stands before a line.
+    head: Vec<u8>,
 }
 
 impl Writer<'_> {
     fn write(&mut self, line: &Line<'_>) -> std::io::Result<()> {
         let [stdout, stderr] = &mut self.amid;
         let amid = if line.stderr { stderr } else { stdout };
-        let time = if self.timestamps && !*amid { Some(stamp(line.time)) } else { None };
+        self.head.clear();
+        if self.timestamps && !*amid {
+            self.head.extend_from_slice(&stamp(line.time));
+            self.head.push(b' ');
+        }
+        if let Some(details) = self.details.as_mut().filter(|_| !*amid) {
+            self.head.extend_from_slice(details.of(line.attrs).as_bytes());
+            self.head.push(b' ');
+        }
         *amid = !line.text.ends_with(b"\n");
         if !self.terminal {
-            let length = line.text.len() + time.map_or(0, |time| time.len() + 1);
+            let length = line.text.len() + self.head.len();
             let length = u32::try_from(length).map_err(std::io::Error::other)?;
             self.out.write_all(&[if line.stderr { 2 } else { 1 }, 0, 0, 0])?;
             self.out.write_all(&length.to_be_bytes())?;
         }
-        if let Some(time) = time {
-            self.out.write_all(&time)?;
-            self.out.write_all(b" ")?;
-        }
+        self.out.write_all(&self.head)?;
         self.out.write_all(line.text)
     }
 }

@@ -7,6 +7,8 @@ mod exec;
 mod images;
 mod logs;
 mod networks;
+mod prune;
+mod stats;
 mod system;
 mod table;
 mod volumes;
@@ -45,6 +47,8 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .merge(images::routes())
         .merge(networks::routes())
         .merge(volumes::routes())
+        .merge(prune::routes())
+        .merge(stats::routes())
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
     let served: HashSet<&str> =
         TABLE.iter().filter(|route| route.served == Served::Yes).map(|route| route.path).collect();
@@ -92,15 +96,4 @@ pub(crate) fn is_on(flag: Option<&String>) -> bool {
 /// What a body says.
 pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| Failure::bad(format!("invalid JSON: {error}")))
-}
-
-/// Refuses filters: what they leave out must not be shown as if they had not been given.
-pub(crate) fn no_filters(filters: Option<&str>) -> Result<(), Failure> {
-    match filters {
-        None | Some("" | "{}") => Ok(()),
-        Some(_) => Err(Failure::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "this version of bulkhead does not serve filters yet",
-        )),
-    }
 }

@@ -14,8 +14,9 @@ use bulkhead_engine::models::{
 };
 use serde::Deserialize;
 
-use super::{Query, no_filters, parse};
+use super::{Query, parse};
 use crate::failure::Failure;
+use crate::filters;
 use crate::worker::{House, answer, ask};
 
 type Shared = State<Arc<House>>;
@@ -35,8 +36,8 @@ struct ListQuery {
 }
 
 async fn list(State(house): Shared, Query(query): Query<ListQuery>) -> Result<Response, Failure> {
-    no_filters(query.filters.as_deref())?;
-    answer(&house, |engine| Ok(engine.networks()?)).await
+    let filters = filters::parse(query.filters.as_deref())?;
+    answer(&house, |engine| Ok(engine.networks_wanted(&filters)?)).await
 }
 
 async fn create(State(house): Shared, body: Bytes) -> Result<Response, Failure> {

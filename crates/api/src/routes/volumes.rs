@@ -12,8 +12,9 @@ use bulkhead_engine::models::{VolumeCreateRequest, VolumeListResponse};
 use bulkhead_engine::{Engine, Error};
 use serde::Deserialize;
 
-use super::{Query, is_on, no_filters, parse};
+use super::{Query, is_on, parse};
 use crate::failure::Failure;
+use crate::filters;
 use crate::worker::{House, answer, ask};
 
 type Shared = State<Arc<House>>;
@@ -31,9 +32,9 @@ struct ListQuery {
 }
 
 async fn list(State(house): Shared, Query(query): Query<ListQuery>) -> Result<Response, Failure> {
-    no_filters(query.filters.as_deref())?;
+    let filters = filters::parse(query.filters.as_deref())?;
     let job = |engine: &mut Engine| {
-        let volumes = engine.volumes()?.into_iter().map(|(volume, _)| volume).collect();
+        let volumes = engine.volumes_wanted(&filters)?;
         Ok(VolumeListResponse { volumes: Some(volumes), warnings: None })
     };
     answer(&house, job).await

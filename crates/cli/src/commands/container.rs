@@ -3,13 +3,17 @@
 
 use std::io::Write;
 
-use super::prune::{PruneFilter, print_deleted};
+use bulkhead_engine::Error;
+use bulkhead_engine::filters::prune::PruneFilter;
+
+use super::prune::print_deleted;
 use super::{
     Done, attach, commit, cp, create, diff, exec, export, inspect, kill, logs, pause, port, ps, rename,
     restart, rm, run, start, stats, stop, top, update, wait,
 };
 use crate::Context;
 use crate::failure::Failure;
+use crate::output::filters::parse;
 use crate::output::units::human_size_with;
 
 /// Manage containers
@@ -119,11 +123,11 @@ impl Container {
 
 impl Prune {
     fn run(self, context: &Context) -> Done {
-        let filter = PruneFilter::parse(&self.filter, &["until", "label", "label!"])?;
+        let filter = PruneFilter::new(parse(&self.filter)?).map_err(Error::from)?;
         if !self.force && !confirmed("This will remove all stopped containers.")? {
             return Err(Failure::new("container prune has been cancelled"));
         }
-        let pruned = context.engine()?.prune_containers(&|created, labels| filter.wants(created, labels))?;
+        let pruned = context.engine()?.prune_containers(&filter)?;
         print_deleted("Containers", &pruned.names);
         println!("Total reclaimed space: {}", human_size_with(pruned.bytes, 4));
         Ok(0)

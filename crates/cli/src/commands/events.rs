@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::time::Duration;
 
+use bulkhead_engine::Error;
+use bulkhead_engine::filters::events::EventFilter;
 use bulkhead_engine::models::EventMessage;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Done, shown};
+use super::Done;
 use crate::Context;
 use crate::failure::{Failure, printable};
-use crate::output::filters::Filters;
+use crate::output::filters::parse;
 use crate::output::inspect::print_object;
 use crate::output::times::parse_time;
 use crate::template::{Shape, Type};
@@ -34,13 +36,9 @@ pub struct Events {
     until: Option<String>,
 }
 
-const FILTERS: [&str; 9] =
-    ["container", "daemon", "event", "image", "label", "network", "scope", "type", "volume"];
-
 impl Events {
     pub(super) fn run(self, context: &Context) -> Done {
-        let filters = Filters::parse(&self.filter).map_err(|error| Failure::new(error.to_string()))?;
-        shown(filters.only(&FILTERS))?;
+        let filter = EventFilter::new(parse(&self.filter)?).map_err(Error::from)?;
         let now = OffsetDateTime::now_utc();
         let moment = |flag: &str, text: &Option<String>| {
             let read = |text: &str| {
@@ -59,8 +57,7 @@ impl Events {
             while let Some(event) = events.next_event()? {
                 let at = OffsetDateTime::from_unix_timestamp_nanos(event.time_nano.unwrap_or(0).into())
                     .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-                if (is_past && at < since) || until.is_some_and(|until| at > until) || !keep(&event, &filters)
-                {
+                if (is_past && at < since) || until.is_some_and(|until| at > until) || !filter.wants(&event) {
                     continue;
                 }
                 self.show(&mut out, &event, at)?;
@@ -141,30 +138,4 @@ fn in_go_s_names(event: &EventMessage) -> serde_json::Value {
         "Time": event.time,
         "TimeNano": event.time_nano,
     })
-}
-
-fn keep(event: &EventMessage, filters: &Filters) -> bool {
-    let (kind, id, attributes) = (kind(event), id(event), attributes(event));
-    let action = event.action.clone().unwrap_or_default();
-    let name = attributes.get("name").cloned().unwrap_or_default();
-    let is = |key: &str| {
-        filters.any(key, |wanted| kind == key && (id.starts_with(wanted.as_str()) || name == *wanted))
-    };
-    let of_image = |wanted: &String| {
-        let image =
-            if kind == "image" { name.clone() } else { attributes.get("image").cloned().unwrap_or_default() };
-        let without_tag = image.rsplit_once(':').map_or(image.as_str(), |(name, _)| name);
-        *wanted == image || *wanted == without_tag || (kind == "image" && id == *wanted)
-    };
-    // `health_status: healthy` and `exec_start: sh` are asked for by their first word, or whole.
-    let of_action = |wanted: &String| action == *wanted || action.split(':').next() == Some(wanted.as_str());
-    is("container")
-        && is("volume")
-        && is("network")
-        && is("daemon")
-        && filters.any("image", of_image)
-        && filters.any("event", of_action)
-        && filters.exact("type", &kind)
-        && filters.exact("scope", "local")
-        && filters.labels("label", &attributes.into_iter().collect())
 }

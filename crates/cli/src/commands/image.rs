@@ -1,17 +1,14 @@
 //! `bulkhead image`: the commands for images once more, in Docker's group of that name; and `prune`, which is nowhere else.
 
-use std::collections::BTreeMap;
-
-use bulkhead_engine::commands::images::Removed;
-use bulkhead_engine::models::ImageSummary;
-use time::OffsetDateTime;
+use bulkhead_engine::Error;
+use bulkhead_engine::filters::prune::PruneFilter;
 
 use super::container::confirmed;
-use super::{Done, history, images, import, inspect, load, pull, push, rmi, save, shown, tag};
+use super::prune::print_deleted_images;
+use super::{Done, history, images, import, inspect, load, pull, push, rmi, save, tag};
 use crate::Context;
 use crate::failure::Failure;
-use crate::output::filters::Filters;
-use crate::output::times::parse_time;
+use crate::output::filters::parse;
 use crate::output::units::human_size_with;
 
 /// Manage images
@@ -64,19 +61,12 @@ struct Prune {
 
 impl Prune {
     fn run(self, context: &Context) -> Done {
-        let filters = Filters::parse(&self.filter).map_err(|error| Failure::new(error.to_string()))?;
-        shown(filters.only(&["until", "label", "label!", "dangling"]))?;
-        let dangling = filters.truth("dangling").map_err(|error| Failure::new(error.to_string()))?;
-        let all = dangling.map_or(self.all, |dangling| !dangling);
-        let until = match filters.get("until") {
-            [] => None,
-            [one] => {
-                let time = parse_time(one, OffsetDateTime::now_utc());
-                Some(time.map_err(|error| Failure::new(error.to_string()))?)
-            }
-            _ => return Err(Failure::new("more than one until filter specified")),
-        };
-        let question = if all {
+        let mut filters = parse(&self.filter)?;
+        if self.all && !filters.has("dangling") {
+            filters.add("dangling", "false");
+        }
+        let filter = PruneFilter::of_images(filters).map_err(Error::from)?;
+        let question = if filter.takes_named() {
             "This will remove all images without at least one container associated to them."
         } else {
             "This will remove all dangling images."
@@ -84,23 +74,8 @@ impl Prune {
         if !self.force && !confirmed(question)? {
             return Err(Failure::new("image prune has been cancelled"));
         }
-        let wanted = |image: &ImageSummary| {
-            let labels: BTreeMap<String, String> = image.labels.clone().into_iter().collect();
-            until.is_none_or(|until| image.created < until.unix_timestamp())
-                && filters.labels("label", &labels)
-                && (!filters.has("label!") || !filters.labels("label!", &labels))
-        };
-        let (removed, bytes) = context.engine()?.prune_images(all, wanted)?;
-        if !removed.is_empty() {
-            println!("Deleted Images:");
-            for one in &removed {
-                match one {
-                    Removed::Untagged(name) => println!("untagged: {name}"),
-                    Removed::Deleted(digest) => println!("deleted: {digest}"),
-                }
-            }
-            println!();
-        }
+        let (removed, bytes) = context.engine()?.prune_images(&filter)?;
+        print_deleted_images(&removed);
         println!("Total reclaimed space: {}", human_size_with(bytes, 4));
         Ok(0)
     }

@@ -54,7 +54,7 @@ impl Info {
         println!("Name: {}", text(&info.name));
         println!("Root Dir: {}", text(&info.docker_root_dir));
         for warning in info.warnings.iter().flatten() {
-            eprintln!("WARNING: {}", printable(warning));
+            eprintln!("{}", printable(warning));
         }
         Ok(0)
     }

@@ -17,6 +17,9 @@ pub struct Inspect {
     /// A Go template, or "json"
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Show how much the files of containers are
+    #[arg(short, long)]
+    size: bool,
     /// container, image, network or volume
     #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "network", "volume"])]
     kind: Option<String>,
@@ -59,7 +62,7 @@ impl Inspect {
         let mut engine = context.engine()?;
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for name in &self.names {
-            match look_up(&mut engine, self.kind.as_deref(), name) {
+            match look_up(&mut engine, self.kind.as_deref(), self.size, name) {
                 Ok(Some(one)) => found.push(one),
                 Ok(None) => missing.push(format!("No such object: {name}")),
                 Err(error @ Error::NotFound { .. }) => missing.push(error.to_string()),
@@ -107,13 +110,16 @@ impl Found {
 }
 
 /// What has that name, or ID: of one kind, or of all in Docker's order. `None` if nothing of any kind has.
-fn look_up(engine: &mut Engine, kind: Option<&str>, name: &str) -> Result<Option<Found>, Error> {
+fn look_up(engine: &mut Engine, kind: Option<&str>, size: bool, name: &str) -> Result<Option<Found>, Error> {
     let kinds = ["container", "image", "network", "volume"];
     for one in kinds.iter().filter(|one| kind.is_none_or(|kind| kind == **one)) {
         let found = match *one {
             "container" => engine
                 .container(name)
-                .and_then(|container| engine.inspect(&container))
+                .and_then(|container| match size {
+                    true => engine.inspect_with_size(&container),
+                    false => engine.inspect(&container),
+                })
                 .map(|found| Found::Container(Box::new(found))),
             "image" => engine.inspect_image(name).map(|found| Found::Image(Box::new(found))),
             "network" => engine.inspect_network(name).map(|found| Found::Network(Box::new(found))),

@@ -1,11 +1,11 @@
 //! `bulkhead logs`.
 
-mod details;
 mod printer;
 mod several;
 
 use std::time::Duration;
 
+use bulkhead_engine::log_reader::details::Details;
 use bulkhead_engine::log_reader::follow::{self, Follower};
 use bulkhead_engine::log_reader::{Line, Logs as Reader, stamp};
 use time::OffsetDateTime;
@@ -15,7 +15,6 @@ use super::Done;
 use crate::Context;
 use crate::failure::Failure;
 use crate::output::times::parse_time;
-use details::Details;
 use printer::Printer;
 
 /// Show what containers wrote

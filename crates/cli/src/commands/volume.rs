@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use bulkhead_engine::Error;
+use bulkhead_engine::filters::prune::PruneFilter;
 use bulkhead_engine::models::Volume as Model;
 use serde_json::json;
 
 use super::container::confirmed;
-use super::prune::{PruneFilter, print_deleted};
+use super::prune::print_deleted;
 use super::{Done, for_each, shown};
 use crate::Context;
 use crate::failure::{Failure, complain};
 use crate::options::labels;
-use crate::output::filters::Filters;
+use crate::output::filters::parse;
 use crate::output::format::{Row, Table, print_rows};
 use crate::output::inspect::print_inspect;
 use crate::output::units::human_size_with;
@@ -119,7 +121,7 @@ impl Volume {
             Subcommand::Rm { force, names } => {
                 let mut engine = context.engine()?;
                 for_each(&names, |name| match engine.remove_volume(name) {
-                    Err(bulkhead_engine::Error::NotFound { .. }) if force => Ok(()),
+                    Err(Error::NotFound { .. }) if force => Ok(()),
                     other => Ok(other?),
                 })
             }
@@ -150,33 +152,23 @@ fn inspect(context: &Context, format: Option<&str>, names: &[String]) -> Done {
 }
 
 fn list(context: &Context, filter: &[String], format: Option<&str>, quiet: bool) -> Done {
-    let filters = Filters::parse(filter).map_err(|error| Failure::new(error.to_string()))?;
-    shown(filters.only(&["dangling", "driver", "label", "name"]))?;
-    let dangling = filters.truth("dangling").map_err(|error| Failure::new(error.to_string()))?;
-    let mut rows = Vec::new();
-    for (volume, used) in context.engine()?.volumes()? {
-        let asked = dangling.is_none_or(|dangling| dangling != used)
-            && (!filters.has("driver") || filters.any("driver", |driver| *driver == volume.driver))
-            && (!filters.has("name") || filters.any("name", |name| volume.name.contains(name.as_str())))
-            && filters.labels("label", &sorted(&volume));
-        if asked {
-            rows.push(row(&volume));
-        }
-    }
+    let rows: Vec<Row> = context.engine()?.volumes_wanted(&parse(filter)?)?.iter().map(row).collect();
     shown(print_rows(&mut std::io::stdout().lock(), format, &TABLE, quiet, &rows))?;
     Ok(0)
 }
 
 fn prune(context: &Context, all: bool, filter: &[String], force: bool) -> Done {
-    let filter = PruneFilter::parse(filter, &["all", "label", "label!"])?;
-    let everyone = filter.filters().truth("all").map_err(|error| Failure::new(error.to_string()))?;
-    let all = all || everyone == Some(true);
-    let what = if all { "all local volumes" } else { "anonymous local volumes" };
+    let mut filters = parse(filter)?;
+    if all {
+        filters.add("all", "true");
+    }
+    let filter = PruneFilter::of_volumes(filters).map_err(Error::from)?;
+    let what = if filter.takes_named() { "all local volumes" } else { "anonymous local volumes" };
     let question = format!("This will remove {what} not used by at least one container.");
     if !force && !confirmed(&question)? {
         return Err(Failure::new("volume prune has been cancelled"));
     }
-    let pruned = context.engine()?.prune_volumes(all, &|created, labels| filter.wants(created, labels))?;
+    let pruned = context.engine()?.prune_volumes(&filter)?;
     print_deleted("Volumes", &pruned.names);
     println!("Total reclaimed space: {}", human_size_with(pruned.bytes, 4));
     Ok(0)

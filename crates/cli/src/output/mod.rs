@@ -17,7 +17,7 @@
 
 pub mod durations;
 pub mod ellipsis;
-pub mod filters;
+pub(crate) mod filters;
 pub mod format;
 pub mod inspect;
 pub(crate) mod ports;

@@ -1,4 +1,4 @@
-//! Ports, as `ps` shows them and as its filters name them.
+//! Ports, as `ps` shows them.
 
 use bulkhead_engine::models::PortSummary;
 
@@ -57,30 +57,9 @@ pub(crate) fn shown_ports(ports: &[PortSummary]) -> String {
     stretches.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the text is `PORT[-PORT][/PROTOCOL]`.
-pub(crate) fn is_port_pattern(text: &str) -> bool {
-    range(text).is_some()
-}
-
-/// Whether the container's port is one of those that the text says.
-pub(crate) fn is_port(text: &str, port: &PortSummary) -> bool {
-    let kind = port.typ.map(|kind| kind.to_string()).unwrap_or_default();
-    range(text).is_some_and(|(first, last, protocol)| {
-        (first..=last).contains(&port.private_port) && protocol == kind
-    })
-}
-
-fn range(text: &str) -> Option<(u16, u16, String)> {
-    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    let protocol = protocol.to_ascii_lowercase();
-    (first <= last && matches!(protocol.as_str(), "tcp" | "udp" | "sctp")).then_some((first, last, protocol))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_port, is_port_pattern, shown_ports};
+    use super::shown_ports;
     use bulkhead_engine::models::{PortSummary, PortSummaryTypeEnum};
     use proptest::prelude::*;
 
@@ -109,22 +88,11 @@ mod tests {
         assert_eq!(shown_ports(&[]), "");
     }
 
-    #[test]
-    fn a_filter_names_ports_of_the_container() {
-        let web = port("0.0.0.0", 8000, 80);
-        assert!(is_port("80", &web) && is_port("79-81/tcp", &web));
-        assert!(!is_port("8000", &web) && !is_port("80/udp", &web));
-        for bad in ["", "x", "80/what", "81-80", "70000"] {
-            assert!(!is_port_pattern(bad), "{bad}");
-        }
-    }
-
     proptest! {
         #[test]
-        fn any_ports_are_shown(ports in proptest::collection::vec((0u16.., 0u16..), 0..20), text in ".{0,12}") {
+        fn any_ports_are_shown(ports in proptest::collection::vec((0u16.., 0u16..), 0..20)) {
             let all: Vec<_> = ports.iter().map(|(public, private)| port("::", *public, *private)).collect();
             let _ = shown_ports(&all);
-            let _ = all.iter().any(|port| is_port(&text, port));
         }
     }
 }

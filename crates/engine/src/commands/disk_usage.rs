@@ -9,23 +9,48 @@ use bollard_stubs::models::{
 };
 use bulkhead_image::Digest;
 
-use super::prune::size;
+use super::list::{Listing, signed};
+use super::size::size;
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::store::{images, volumes};
 
+/// Of what the use of the disk is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Images.
+    Images,
+    /// Containers: what they wrote.
+    Containers,
+    /// Volumes.
+    Volumes,
+    /// There is none; it takes nothing.
+    BuildCache,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Images, Kind::Containers, Kind::Volumes, Kind::BuildCache];
+}
+
 impl Engine {
-    /// Looks at all files of containers and volumes, which can take its time.
+    /// Of these kinds. All files of containers and volumes are looked at, which can take its time.
     ///
     /// # Errors
     /// The database's, or an image store that cannot be read.
-    pub fn disk_usage(&mut self) -> Result<SystemDataUsageResponse> {
-        let containers = self.containers_with_sizes()?;
+    pub fn disk_usage(&mut self, kinds: &[Kind]) -> Result<SystemDataUsageResponse> {
+        let of = |kind: Kind| kinds.contains(&kind);
+        let containers = if of(Kind::Containers) {
+            let all = Listing { all: true, sizes: true, ..Listing::default() };
+            Some(container_usage(&self.list_wanted(&all)?)?)
+        } else {
+            None
+        };
         Ok(SystemDataUsageResponse {
-            image_usage: Some(self.image_usage()?),
-            volume_usage: Some(self.volume_usage()?),
-            container_usage: Some(container_usage(&containers)?),
-            build_cache_usage: Some(BuildCacheDiskUsage {
+            image_usage: of(Kind::Images).then(|| self.image_usage()).transpose()?,
+            volume_usage: of(Kind::Volumes).then(|| self.volume_usage()).transpose()?,
+            container_usage: containers,
+            build_cache_usage: of(Kind::BuildCache).then(|| BuildCacheDiskUsage {
                 active_count: Some(0),
                 total_count: Some(0),
                 reclaimable: Some(0),
@@ -35,46 +60,44 @@ impl Engine {
         })
     }
 
-    fn containers_with_sizes(&mut self) -> Result<Vec<ContainerSummary>> {
-        let mut all = self.list(true)?;
-        for container in &mut all {
-            let id = container.id.clone().unwrap_or_default();
-            container.size_rw = Some(signed(size(&self.roots.container(&id).join("rw/upper"))));
+    /// Adds how much of each image others have too.
+    ///
+    /// # Errors
+    /// The database's, or an image store that cannot be read.
+    pub fn add_shared_sizes(&self, summaries: &mut [ImageSummary]) -> Result<()> {
+        self.layers()?.add_shared_sizes(summaries);
+        Ok(())
+    }
+
+    fn layers(&self) -> Result<Layers> {
+        let store = self.image_store()?;
+        let mut layers = Layers::default();
+        for image in images::all(self.store.read())? {
+            let own: HashSet<Digest> = image.layers.into_iter().collect();
+            for layer in &own {
+                match layers.known.get_mut(layer) {
+                    Some((_, users)) => *users += 1,
+                    None => drop(layers.known.insert(*layer, (store.layer_meta(layer)?.size, 1))),
+                }
+            }
+            layers.of_images.insert(image.id, own);
         }
-        Ok(all)
+        Ok(layers)
     }
 
     fn image_usage(&self) -> Result<ImagesDiskUsage> {
-        let store = self.image_store()?;
-        let all = images::all(self.store.read())?;
-        let mut sizes: HashMap<Digest, u64> = HashMap::new();
-        let mut users: HashMap<Digest, usize> = HashMap::new();
-        for image in &all {
-            for layer in image.layers.iter().collect::<HashSet<_>>() {
-                *users.entry(*layer).or_default() += 1;
-                if !sizes.contains_key(layer) {
-                    sizes.insert(*layer, store.layer_meta(layer)?.size);
-                }
-            }
-        }
-        let layers: HashMap<String, Vec<Digest>> =
-            all.into_iter().map(|image| (image.id, image.layers)).collect();
+        let layers = self.layers()?;
         let mut summaries = self.images()?;
-        let mut used: HashSet<Digest> = HashSet::new();
-        for image in &mut summaries {
-            let own: HashSet<Digest> = layers.get(&image.id).into_iter().flatten().copied().collect();
-            let shared = own.iter().filter(|layer| users.get(layer).is_some_and(|count| *count > 1));
-            image.shared_size = signed(shared.filter_map(|layer| sizes.get(layer)).sum());
-            if image.containers > 0 {
-                used.extend(own);
-            }
-        }
-        let total: u64 = sizes.values().sum();
-        let kept: u64 = used.iter().filter_map(|layer| sizes.get(layer)).sum();
+        layers.add_shared_sizes(&mut summaries);
+        let in_use = || summaries.iter().filter(|image| image.containers > 0);
+        let used: HashSet<&Digest> = in_use().flat_map(|image| layers.of(image)).collect();
+        let total: u64 = layers.known.values().map(|(size, _)| size).sum();
+        let unused = layers.known.iter().filter(|(layer, _)| !used.contains(layer));
+        let free: u64 = unused.map(|(_, (size, _))| size).sum();
         Ok(ImagesDiskUsage {
-            active_count: Some(count(summaries.iter().filter(|image| image.containers > 0))),
+            active_count: Some(count(in_use())),
             total_count: Some(count(summaries.iter())),
-            reclaimable: Some(signed(total.saturating_sub(kept))),
+            reclaimable: Some(signed(free)),
             total_size: Some(signed(total)),
             items: Some(values::<ImageSummary>(&summaries)?),
         })
@@ -101,6 +124,28 @@ impl Engine {
     }
 }
 
+/// The layers of all images.
+#[derive(Default)]
+struct Layers {
+    /// How many bytes each has, and how many images.
+    known: HashMap<Digest, (u64, usize)>,
+    of_images: HashMap<String, HashSet<Digest>>,
+}
+
+impl Layers {
+    fn of(&self, image: &ImageSummary) -> impl Iterator<Item = &Digest> {
+        self.of_images.get(&image.id).into_iter().flatten()
+    }
+
+    fn add_shared_sizes(&self, summaries: &mut [ImageSummary]) {
+        for image in summaries {
+            let shared =
+                self.of(image).filter_map(|layer| self.known.get(layer)).filter(|(_, users)| *users > 1);
+            image.shared_size = signed(shared.map(|(size, _)| size).sum());
+        }
+    }
+}
+
 fn container_usage(all: &[ContainerSummary]) -> Result<ContainersDiskUsage> {
     use bollard_stubs::models::ContainerSummaryStateEnum as State;
     let runs = |container: &&ContainerSummary| {
@@ -124,8 +169,4 @@ fn values<T: serde::Serialize>(all: &[T]) -> Result<Vec<serde_json::Value>> {
 
 fn count<T>(all: impl Iterator<Item = T>) -> i64 {
     i64::try_from(all.count()).unwrap_or(i64::MAX)
-}
-
-fn signed(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -1,21 +1,37 @@
 //! `info`: what this engine and this machine are, in Docker's form.
 
-use bollard_stubs::models::{SystemInfo, SystemInfoCgroupVersionEnum};
-use bulkhead_isolation::capabilities::{Set, bounding_set};
+mod machine;
+
+use std::collections::HashMap;
+
+use bollard_stubs::models::{
+    Commit, FirewallInfo, IndexInfo, LocalNodeState, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo,
+    SystemInfo, SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, SystemInfoIsolationEnum,
+};
 use bulkhead_isolation::cgroups::layout::Layout;
+use ipnet::IpNet;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::store::{containers, id_ranges, images};
+use crate::store::{containers, id_ranges, images, settings};
 use crate::users::pool::SLOT;
-use crate::{Condition, Engine};
+use crate::{Condition, Engine, id};
+use machine::Limits;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What `--runtime` knows.
+const RUNTIME: &str = "bulkhead";
+/// The setting that holds the engine's ID.
+const ID: &str = "engine ID";
 
 impl Engine {
     /// Everything that can be said.
     ///
     /// # Errors
     /// The database's.
-    pub fn info(&self) -> Result<SystemInfo> {
+    pub fn info(&mut self) -> Result<SystemInfo> {
         let (mut running, mut paused, mut stopped) = (0, 0, 0);
         for container in containers::all(self.store.read())? {
             match self.condition(&container)? {
@@ -24,6 +40,13 @@ impl Engine {
                 _ => stopped += 1,
             }
         }
+        let config = Config::load()?;
+        let layout = Layout::detect().ok();
+        let limits = layout.as_ref().map(Limits::of).unwrap_or_default();
+        let supervisor = Runtime {
+            path: Some(self.programs.supervisor.to_string_lossy().into_owned()),
+            ..Runtime::default()
+        };
         let system = rustix::system::uname();
         let text = |text: &std::ffi::CStr| Some(text.to_string_lossy().into_owned());
         let pages = i64::try_from(rustix::system::sysinfo().totalram).unwrap_or(0);
@@ -34,11 +57,25 @@ impl Engine {
             containers_paused: Some(paused),
             containers_stopped: Some(stopped),
             images: i64::try_from(images::all(self.store.read())?.len()).ok(),
-            server_version: Some(env!("CARGO_PKG_VERSION").into()),
+            id: Some(self.engine_id()?),
             driver: Some("overlay2".into()),
             driver_status: Some(self.storage()?),
-            logging_driver: Some(Config::load()?.log_driver.unwrap_or_else(|| "json-file".into())),
-            cgroup_version: Layout::detect().ok().map(|layout| match layout.version() {
+            docker_root_dir: Some(self.roots.root.to_string_lossy().into_owned()),
+            plugins: Some(plugins()),
+            memory_limit: Some(limits.memory),
+            swap_limit: Some(limits.swap),
+            cpu_cfs_period: Some(limits.cpu_period),
+            cpu_cfs_quota: Some(limits.cpu_quota),
+            cpu_shares: Some(limits.cpu_shares),
+            cpu_set: Some(limits.cpuset),
+            pids_limit: Some(limits.pids),
+            oom_kill_disable: Some(limits.oom_kill_disable),
+            ipv4_forwarding: Some(machine::forwards_ipv4()),
+            debug: Some(false),
+            system_time: OffsetDateTime::now_utc().format(&Rfc3339).ok(),
+            logging_driver: Some(config.log_driver.clone().unwrap_or_else(|| "json-file".into())),
+            cgroup_driver: Some(SystemInfoCgroupDriverEnum::CGROUPFS),
+            cgroup_version: layout.map(|layout| match layout.version() {
                 "2" => SystemInfoCgroupVersionEnum::_2,
                 _ => SystemInfoCgroupVersionEnum::_1,
             }),
@@ -48,17 +85,105 @@ impl Engine {
                 "name=cgroupns".into(),
             ]),
             kernel_version: text(system.release()),
-            operating_system: Some(operating_system()),
+            operating_system: Some(machine::os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".into())),
+            os_version: machine::os_release("VERSION_ID"),
             os_type: Some("linux".into()),
             architecture: text(system.machine()),
             ncpu: i64::try_from(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).ok(),
             mem_total: Some(pages.saturating_mul(unit)),
+            index_server_address: Some("https://index.docker.io/v1/".into()),
+            registry_config: Some(registries(&config)),
+            http_proxy: proxy("HTTP_PROXY"),
+            https_proxy: proxy("HTTPS_PROXY"),
+            no_proxy: proxy("NO_PROXY"),
             name: text(system.nodename()),
-            docker_root_dir: Some(self.roots.root.to_string_lossy().into_owned()),
-            warnings: Some(warnings(self.look_at_id_mapping()?.0.no_mapped_layers())),
+            labels: Some(Vec::new()),
+            experimental_build: Some(false),
+            server_version: Some(VERSION.into()),
+            runtimes: Some(HashMap::from([(RUNTIME.to_owned(), supervisor)])),
+            default_runtime: Some(RUNTIME.into()),
+            swarm: Some(SwarmInfo {
+                local_node_state: Some(LocalNodeState::INACTIVE),
+                control_available: Some(false),
+                ..SwarmInfo::default()
+            }),
+            // Nothing that could end is needed for containers to live on.
+            live_restore_enabled: Some(true),
+            isolation: Some(SystemInfoIsolationEnum::EMPTY),
+            init_binary: Some(self.init().to_string_lossy().into_owned()),
+            init_commit: Some(Commit { id: Some(VERSION.into()) }),
+            // There are none of these here, which Docker tells so.
+            containerd_commit: Some(Commit { id: Some("N/A".into()) }),
+            runc_commit: Some(Commit { id: Some("N/A".into()) }),
+            firewall_backend: Some(FirewallInfo { driver: Some("nftables".into()), info: None }),
+            warnings: Some(machine::warnings(&limits, self.look_at_id_mapping()?.0.no_mapped_layers())),
             ..SystemInfo::default()
         })
     }
+
+    /// By which this engine is told from others, for good.
+    fn engine_id(&mut self) -> Result<String> {
+        if let Some(known) = settings::get(self.store.read(), ID)? {
+            return Ok(known);
+        }
+        let digits = id::random();
+        let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+        // As a UUID of version 4 (RFC 9562), which is what Docker has.
+        let new = [
+            part(0, 8),
+            part(8, 12),
+            &format!("4{}", part(12, 15)),
+            &format!("8{}", part(15, 18)),
+            part(18, 30),
+        ]
+        .join("-");
+        self.store.write(|transaction| match settings::get(transaction, ID)? {
+            Some(known) => Ok(known),
+            None => settings::set(transaction, ID, &new).map(|()| new.clone()),
+        })
+    }
+}
+
+/// What there is to choose from.
+fn plugins() -> PluginsInfo {
+    let names = |all: &[&str]| Some(all.iter().map(|name| (*name).to_owned()).collect());
+    PluginsInfo {
+        volume: names(&["local"]),
+        network: names(&["bridge", "host", "macvlan", "null"]),
+        log: names(&["journald", "json-file", "local", "none", "syslog"]),
+        authorization: None,
+    }
+}
+
+/// What the machine's settings say of registries.
+fn registries(config: &Config) -> RegistryServiceConfig {
+    let (networks, hosts): (Vec<String>, Vec<String>) =
+        config.insecure_registries.iter().cloned().partition(|one| one.parse::<IpNet>().is_ok());
+    let index = |name: &str, mirrors: &[String], official: bool| IndexInfo {
+        name: Some(name.to_owned()),
+        mirrors: Some(mirrors.to_vec()),
+        secure: Some(official),
+        official: Some(official),
+    };
+    let mut indexes =
+        HashMap::from([("docker.io".into(), index("docker.io", &config.registry_mirrors, true))]);
+    indexes.extend(hosts.into_iter().map(|host| (host.clone(), index(&host, &[], false))));
+    let loopback = ["::1/128", "127.0.0.0/8"].map(str::to_owned);
+    RegistryServiceConfig {
+        insecure_registry_cidrs: Some(loopback.into_iter().chain(networks).collect()),
+        index_configs: Some(indexes),
+        mirrors: Some(config.registry_mirrors.clone()),
+    }
+}
+
+/// A proxy of this process, without a password that may be in it.
+fn proxy(name: &str) -> Option<String> {
+    let text = std::env::var(name).or_else(|_| std::env::var(name.to_ascii_lowercase())).ok()?;
+    Some(match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://xxxxx:xxxxx@{host}"),
+        (None, Some((_, host))) => format!("xxxxx:xxxxx@{host}"),
+        _ => text,
+    })
 }
 
 impl Engine {
@@ -89,30 +214,4 @@ impl Engine {
         lines.push(line("ID-mapped mounts", self.look_at_id_mapping()?.0.in_words()));
         Ok(lines)
     }
-}
-
-/// PRETTY_NAME of os-release(5).
-fn operating_system() -> String {
-    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.map_or_else(|| "Linux".into(), |name| name.trim_matches('"').to_owned())
-}
-
-/// What this machine cannot do, a sentence each.
-fn warnings(no_mapped_layers: Option<&str>) -> Vec<String> {
-    let mut all = Vec::new();
-    if let Some(why) = no_mapped_layers {
-        all.push(format!(
-            "No ID-mapped mounts of layers ({why}): each is copied once per ID range, which takes time and space"
-        ));
-    }
-    if let Ok(layout) = Layout::detect()
-        && !layout.has("memory", "memory.memsw.limit_in_bytes")
-    {
-        all.push("No swap limit support".into());
-    }
-    if !Set::named("SYS_RESOURCE").is_some_and(|one| bounding_set().has(one)) {
-        all.push("This engine lacks CAP_SYS_RESOURCE: it cannot raise resource limits above its own".into());
-    }
-    all
 }

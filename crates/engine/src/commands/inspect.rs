@@ -12,7 +12,9 @@ use bulkhead_supervisor::health::{self, Health};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::error::Result;
+use super::list::signed;
+use super::size::size;
+use crate::error::{Error, Result};
 use crate::networks::ports;
 use crate::roots::Roots;
 use crate::spec::binds::{self, Source};
@@ -102,6 +104,25 @@ impl Engine {
                 networks: Some(networks.endpoints(container, running)?),
             }),
             ..ContainerInspectResponse::default()
+        })
+    }
+
+    /// The same, with what its files are, without and with its image's: all of them are looked at.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn inspect_with_size(&self, container: &Container) -> Result<ContainerInspectResponse> {
+        let own = size(&self.roots.container(&container.id).join("rw/upper"));
+        let image = match images::find(self.store.read(), &container.image) {
+            Ok(image) => image.size,
+            // The built-in one is the machine's own files.
+            Err(Error::NotFound { .. }) => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(ContainerInspectResponse {
+            size_rw: Some(signed(own)),
+            size_root_fs: Some(signed(own.saturating_add(image))),
+            ..self.inspect(container)?
         })
     }
 

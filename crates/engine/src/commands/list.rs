@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 
 use bollard_stubs::models::{
-    ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
+    ContainerSummary, ContainerSummaryHealth, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings,
+    ContainerSummaryStateEnum,
 };
 use bulkhead_supervisor::health::Word;
 use bulkhead_supervisor::status::{State, Status};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::size::size;
 use crate::error::Result;
+use crate::filters::Filters;
 use crate::networks::ports;
 use crate::networks::shown::Networks;
 use crate::spec::merge::command;
@@ -19,12 +22,35 @@ use crate::store::{containers, images};
 use crate::units::human_duration;
 use crate::{Condition, Engine, host_image};
 
+/// Which containers are listed, and what is told of them.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Those that do not run, too.
+    pub all: bool,
+    /// The newest of those asked for, running or not: no more than this.
+    pub last: Option<usize>,
+    /// How much their files are, which means looking at all of them.
+    pub sizes: bool,
+    /// Which.
+    pub filters: Filters,
+}
+
 impl Engine {
     /// All containers, the newest first; those that do not run only if `all`.
     ///
     /// # Errors
     /// The database's, or a status that cannot be read.
     pub fn list(&mut self, all: bool) -> Result<Vec<ContainerSummary>> {
+        self.list_wanted(&Listing { all, ..Listing::default() })
+    }
+
+    /// The containers that are asked for, the newest first.
+    ///
+    /// # Errors
+    /// An unknown filter, a value that it doesn't take, a container named in one that is not there; the database's, or a
+    /// status that cannot be read.
+    pub fn list_wanted(&mut self, listing: &Listing) -> Result<Vec<ContainerSummary>> {
+        let Listing { all, last, sizes, filters } = listing;
         self.repair()?;
         let known = containers::ids(self.store.read())?;
         self.remove_orphaned_folders(&known)?;
@@ -35,13 +61,42 @@ impl Engine {
         // One look at the database for all of them: each by itself would lock and unlock it.
         let _snapshot = self.store.read().unchecked_transaction()?;
         let networks = self.all_networks()?;
+        let asked = self.asked_containers(filters)?;
+        let all = *all || last.is_some() || filters.want_stopped();
         for container in containers::all(self.store.read())? {
+            if last.is_some_and(|last| found.len() >= last) {
+                break;
+            }
+            if !asked.may_want(&container) {
+                continue;
+            }
             let condition = self.condition(&container)?;
-            if all || condition.active().is_some() {
-                found.push(self.summary(container, &condition, &networks, &mut image_names)?);
+            if !all && condition.active().is_none() {
+                continue;
+            }
+            let summary = self.summary(container, &condition, &networks, &mut image_names)?;
+            if asked.wants(&condition, &summary) {
+                found.push(summary);
             }
         }
+        if *sizes {
+            self.add_sizes(&mut found)?;
+        }
         Ok(found)
+    }
+
+    /// Adds what their files are, without and with their images'.
+    fn add_sizes(&self, found: &mut [ContainerSummary]) -> Result<()> {
+        let images: HashMap<String, u64> =
+            images::all(self.store.read())?.into_iter().map(|image| (image.id, image.size)).collect();
+        for container in found {
+            let id = container.id.as_deref().unwrap_or_default();
+            let image = container.image_id.as_ref().and_then(|image| images.get(image)).copied().unwrap_or(0);
+            let own = size(&self.roots.container(id).join("rw/upper"));
+            container.size_rw = Some(signed(own));
+            container.size_root_fs = Some(signed(own.saturating_add(image)));
+        }
+        Ok(())
     }
 
     fn summary(
@@ -63,6 +118,12 @@ impl Engine {
             ports: Some(ports::summaries(&container.config, networks.published(&container.id, running))),
             state: condition.word().parse::<ContainerSummaryStateEnum>().ok(),
             status: Some(sentence(condition)),
+            health: condition.running().and_then(|status| status.health).map(|health| {
+                ContainerSummaryHealth {
+                    status: health.word.text().parse().ok(),
+                    failing_streak: Some(health.failures.into()),
+                }
+            }),
             network_settings: Some(ContainerSummaryNetworkSettings {
                 networks: Some(networks.endpoints(&container, running)?),
             }),
@@ -97,6 +158,11 @@ impl Engine {
         let hex = container.image.trim_start_matches("sha256:");
         Ok(if still || hex.starts_with(&asked) { asked } else { crate::id::short(hex).to_owned() })
     }
+}
+
+/// Docker counts bytes with a sign.
+pub(super) fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// `Up 2 minutes`, `Exited (0) 3 seconds ago`, `Created`.

@@ -31,6 +31,7 @@ pub mod reset;
 pub mod restart;
 pub mod save;
 pub mod similar;
+mod size;
 pub mod start;
 pub mod stats;
 pub mod stop;

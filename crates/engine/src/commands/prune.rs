@@ -1,13 +1,10 @@
 //! `prune` of containers and images: what nothing needs any more goes.
 
-use std::collections::HashMap;
-use std::path::Path;
-
-use bollard_stubs::models::ImageSummary;
-
 use super::images::Removed;
+use super::size::size;
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::filters::prune::PruneFilter;
 use crate::store::{containers, images};
 
 /// What was removed.
@@ -19,20 +16,17 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
-/// Says what of all that is not used is to go, by when it was made (seconds since 1970) and by its labels.
-pub type Wanted<'a> = &'a dyn Fn(i64, &HashMap<String, String>) -> bool;
-
 impl Engine {
     /// Removes the containers that do not run, but not their volumes.
     ///
     /// # Errors
     /// The database's.
-    pub fn prune_containers(&mut self, wanted: Wanted<'_>) -> Result<Pruned> {
+    pub fn prune_containers(&mut self, filter: &PruneFilter) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for container in containers::all(self.store.read())? {
             let labels = container.config.labels.clone().unwrap_or_default();
             if self.condition(&container)?.active().is_some()
-                || !wanted(container.created / 1_000_000_000, &labels)
+                || !filter.wants(container.created / 1_000_000_000, &labels)
             {
                 continue;
             }
@@ -47,24 +41,24 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        self.tell_pruned("container", pruned.bytes);
         Ok(pruned)
     }
-}
 
-impl Engine {
-    /// Removes the images that no container uses: those without a name, or `all`. `wanted` says which of them.
+    /// Tells that things of a kind were pruned, as Docker does.
+    pub(super) fn tell_pruned(&self, kind: &str, bytes: u64) {
+        self.tell(kind, "prune", "", [("reclaimed", bytes.to_string())]);
+    }
+    /// Removes the images that no container uses: those without a name, or all. Gives what went, and how many bytes.
     ///
     /// # Errors
     /// The database's, or files that cannot be moved.
-    pub fn prune_images(
-        &mut self,
-        all: bool,
-        wanted: impl Fn(&ImageSummary) -> bool,
-    ) -> Result<(Vec<Removed>, u64)> {
+    pub fn prune_images(&mut self, filter: &PruneFilter) -> Result<(Vec<Removed>, u64)> {
         self.repair()?;
         let (mut gone, mut total) = (Vec::new(), 0);
         for image in self.images()? {
-            if image.containers > 0 || !(all || image.repo_tags.is_empty()) || !wanted(&image) {
+            let meant = filter.takes_named() || image.repo_tags.is_empty();
+            if image.containers > 0 || !meant || !filter.wants(image.created, &image.labels) {
                 continue;
             }
             match self.remove_images_name(&image.id, true) {
@@ -78,6 +72,7 @@ impl Engine {
             }
         }
         total += self.remove_orphaned_layers()?;
+        self.tell_pruned("image", total);
         Ok((gone, total))
     }
 
@@ -93,17 +88,4 @@ impl Engine {
         }
         Ok(bytes)
     }
-}
-
-/// The sizes of all files below a folder, no link followed; what cannot be read counts nothing.
-pub(super) fn size(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() => size(&entry.path()),
-            Ok(metadata) => metadata.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }

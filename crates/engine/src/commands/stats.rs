@@ -5,33 +5,33 @@ use std::collections::HashMap;
 
 use bollard_stubs::models::{
     ContainerBlkioStatEntry, ContainerBlkioStats, ContainerCpuStats, ContainerCpuUsage, ContainerMemoryStats,
-    ContainerNetworkStats, ContainerPidsStats, ContainerStatsResponse, ContainerThrottlingData,
+    ContainerNetworkStats, ContainerPidsStats, ContainerStatsResponse, ContainerStorageStats,
+    ContainerThrottlingData,
 };
 use bulkhead_isolation::cgroups::usage::{self, Io, Usage};
 use bulkhead_supervisor::status::Status;
+use time::OffsetDateTime;
 
 use crate::Engine;
 use crate::error::{Doing, Result};
 use crate::spec::namespaces::{Mode, Modes};
 use crate::store::containers::Container;
 
+/// Go's moment that has not come, the first of the year 1, in seconds since 1970.
+const NEVER: i64 = -62_135_596_800;
+
 impl Engine {
-    /// One sample. Of a container that does not run there is nothing but its name.
+    /// One sample. Of a container that does not run there is nothing but its name and zeros.
     ///
     /// # Errors
     /// The machine's own figures cannot be read.
     pub fn stats(&self, container: &Container) -> Result<ContainerStatsResponse> {
-        let mut sample = ContainerStatsResponse {
-            id: Some(container.id.clone()),
-            name: Some(format!("/{}", container.name)),
-            os_type: Some("linux".into()),
-            ..ContainerStatsResponse::default()
-        };
+        let mut sample = nothing(container);
         let condition = self.condition(container)?;
         let Some(status) = condition.running() else { return Ok(sample) };
         let usage = usage::of(&self.cgroup_of(container))?;
         let (system, processors) = machine()?;
-        sample.read = Some(time::OffsetDateTime::now_utc());
+        sample.read = Some(OffsetDateTime::now_utc());
         sample.cpu_stats = Some(ContainerCpuStats {
             cpu_usage: Some(ContainerCpuUsage {
                 total_usage: Some(usage.cpu),
@@ -77,6 +77,48 @@ impl Engine {
         // The number may have come to mean another process before it was read.
         Ok(first.lives().then(|| links(&text)))
     }
+}
+
+/// What is told of one that does not run: programs look into each part.
+fn nothing(container: &Container) -> ContainerStatsResponse {
+    let never = OffsetDateTime::from_unix_timestamp(NEVER).ok();
+    ContainerStatsResponse {
+        id: Some(container.id.clone()),
+        name: Some(format!("/{}", container.name)),
+        os_type: Some("linux".into()),
+        read: never,
+        preread: never,
+        num_procs: Some(0),
+        cpu_stats: Some(no_cpu()),
+        precpu_stats: Some(no_cpu()),
+        memory_stats: Some(ContainerMemoryStats::default()),
+        pids_stats: Some(ContainerPidsStats::default()),
+        blkio_stats: Some(ContainerBlkioStats::default()),
+        storage_stats: Some(ContainerStorageStats::default()),
+        ..ContainerStatsResponse::default()
+    }
+}
+
+fn no_cpu() -> ContainerCpuStats {
+    ContainerCpuStats {
+        cpu_usage: Some(ContainerCpuUsage {
+            total_usage: Some(0),
+            usage_in_kernelmode: Some(0),
+            usage_in_usermode: Some(0),
+            percpu_usage: None,
+        }),
+        throttling_data: Some(ContainerThrottlingData {
+            periods: Some(0),
+            throttled_periods: Some(0),
+            throttled_time: Some(0),
+        }),
+        ..ContainerCpuStats::default()
+    }
+}
+
+/// The later sample, from which with the earlier one a rate can be told.
+pub fn after(earlier: &ContainerStatsResponse, later: ContainerStatsResponse) -> ContainerStatsResponse {
+    ContainerStatsResponse { precpu_stats: earlier.cpu_stats.clone(), preread: earlier.read, ..later }
 }
 
 fn memory(usage: &Usage) -> ContainerMemoryStats {

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use bollard_stubs::models::{Volume, VolumeScopeEnum};
 
 use super::create::{make_volume, now_nanoseconds};
-use super::prune::{Pruned, Wanted, size};
+use super::prune::Pruned;
+use super::size::size;
 use crate::error::{Doing, Error, Result};
+use crate::filters::prune::PruneFilter;
 use crate::spec::binds::volume_name;
 use crate::spec::volume_options;
 use crate::store::{id_ranges, volumes};
@@ -85,18 +87,17 @@ impl Engine {
         self.remove_unused(name)
     }
 
-    /// Removes the volumes that no container uses: those without a name of their own, or `all`. `wanted` says which of
-    /// them.
+    /// Removes the volumes that no container uses: those without a name of their own, or all.
     ///
     /// # Errors
     /// The database's, or files that cannot be moved.
-    pub fn prune_volumes(&mut self, all: bool, wanted: Wanted<'_>) -> Result<Pruned> {
+    pub fn prune_volumes(&mut self, filter: &PruneFilter) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for volume in volumes::all(self.store.read())? {
             let used = !volumes::users(self.store.read(), &volume.name)?.is_empty();
             if used
-                || !(all || volume.anonymous)
-                || !wanted(volume.created, &volume.labels.clone().into_iter().collect())
+                || !(filter.takes_named() || volume.anonymous)
+                || !filter.wants(volume.created, &volume.labels.clone().into_iter().collect())
             {
                 continue;
             }
@@ -111,6 +112,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        self.tell_pruned("volume", pruned.bytes);
         Ok(pruned)
     }
 

@@ -11,6 +11,7 @@
 //! | `tail` | where the last lines begin |
 //! | [`follow`] | waiting for more |
 
+pub mod details;
 mod files;
 pub mod follow;
 mod parse;

@@ -70,6 +70,20 @@ pub(crate) fn any(host: &HostConfig) -> bool {
     host.port_bindings.as_ref().is_some_and(|map| !map.is_empty()) || host.publish_all_ports == Some(true)
 }
 
+/// The container's ports that are published when it runs.
+pub(crate) fn bound(config: &ContainerCreateBody) -> Vec<Port> {
+    let Some(host) = &config.host_config else { return Vec::new() };
+    let all = config.exposed_ports.iter().flatten().filter(|_| host.publish_all_ports == Some(true));
+    let bindings = host.port_bindings.iter().flatten().map(|(port, _)| port);
+    bindings.chain(all).flat_map(|port| read_ports(port).unwrap_or_default()).collect()
+}
+
+/// The container's ports that others are told of: those, and what it or its image exposes.
+pub(crate) fn exposed(config: &ContainerCreateBody) -> Vec<Port> {
+    let exposed = config.exposed_ports.iter().flatten();
+    exposed.flat_map(|port| read_ports(port).unwrap_or_default()).chain(bound(config)).collect()
+}
+
 /// Docker's map of a running container: each port that is exposed, with where it is published if it is.
 pub(crate) fn map(config: &ContainerCreateBody, published: &[HostPort]) -> PortMap {
     let mut all = PortMap::new();
@@ -133,7 +147,7 @@ fn read_port(text: &str) -> Result<Port> {
 }
 
 /// `PORT[-PORT][/PROTOCOL]`.
-fn read_ports(text: &str) -> Result<Vec<Port>> {
+pub(crate) fn read_ports(text: &str) -> Result<Vec<Port>> {
     let bad = || Error::Invalid(format!("invalid port {text:?}: PORT[-PORT][/tcp|/udp|/sctp]"));
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = match protocol.to_ascii_lowercase().as_str() {

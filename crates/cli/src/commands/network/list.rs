@@ -5,8 +5,7 @@ use serde_json::json;
 
 use super::super::{Done, shown};
 use crate::Context;
-use crate::failure::Failure;
-use crate::output::filters::Filters;
+use crate::output::filters::parse;
 use crate::output::format::{Row, Table, print_rows};
 use crate::output::times::created_at;
 
@@ -36,33 +35,8 @@ pub(super) fn list(
     whole: bool,
     quiet: bool,
 ) -> Done {
-    let bad = |error: crate::output::filters::FilterError| Failure::new(error.to_string());
-    let filters = Filters::parse(filter).map_err(bad)?;
-    shown(filters.only(&["dangling", "driver", "id", "label", "name", "scope", "type"]))?;
-    let dangling = filters.truth("dangling").map_err(bad)?;
-    let mut engine = context.engine()?;
-    let mut rows = Vec::new();
-    for network in engine.networks()? {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (id, name, driver) = (text(&network.id), text(&network.name), text(&network.driver));
-        let builtin = matches!(name.as_str(), "bridge" | "host" | "none");
-        let kind = if builtin { "builtin" } else { "custom" };
-        let labels = network.labels.clone().unwrap_or_default().into_iter().collect();
-        let unused = match dangling {
-            Some(wanted) => (!builtin && !engine.network_is_used(&id)?) == wanted,
-            None => true,
-        };
-        let asked = unused
-            && (!filters.has("driver") || filters.any("driver", |wanted| *wanted == driver))
-            && (!filters.has("id") || filters.any("id", |wanted| id.starts_with(wanted.as_str())))
-            && (!filters.has("name") || filters.any("name", |wanted| name.contains(wanted.as_str())))
-            && (!filters.has("scope") || filters.any("scope", |wanted| wanted == "local"))
-            && (!filters.has("type") || filters.any("type", |wanted| wanted == kind))
-            && filters.labels("label", &labels);
-        if asked {
-            rows.push(row(&network, whole));
-        }
-    }
+    let networks = context.engine()?.networks_wanted(&parse(filter)?)?;
+    let rows: Vec<Row> = networks.iter().map(|network| row(network, whole)).collect();
     shown(print_rows(&mut std::io::stdout().lock(), format, &TABLE, quiet, &rows))?;
     Ok(0)
 }

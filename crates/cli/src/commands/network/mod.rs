@@ -7,9 +7,12 @@ mod list;
 
 use super::Done;
 use super::container::confirmed;
-use super::prune::{PruneFilter, print_deleted};
+use super::prune::print_deleted;
 use crate::Context;
 use crate::failure::{Failure, complain};
+use crate::output::filters::parse;
+use bulkhead_engine::Error;
+use bulkhead_engine::filters::prune::PruneFilter;
 use connect::Connect;
 use create::Create;
 use inspect::inspect;
@@ -121,7 +124,7 @@ impl Network {
                 for name in &names {
                     match engine.remove_network(name) {
                         Ok(_) => println!("{name}"),
-                        Err(bulkhead_engine::Error::NotFound { .. }) if force => {}
+                        Err(Error::NotFound { .. }) if force => {}
                         Err(error) => {
                             complain(&error.to_string());
                             code = 1;
@@ -135,12 +138,12 @@ impl Network {
 }
 
 fn prune(context: &Context, filter: &[String], force: bool) -> Done {
-    let filter = PruneFilter::parse(filter, &["label", "label!", "until"])?;
+    let filter = PruneFilter::new(parse(filter)?).map_err(Error::from)?;
     let question = "This will remove all custom networks not used by at least one container.";
     if !force && !confirmed(question)? {
         return Err(Failure::new("network prune has been cancelled"));
     }
-    let gone = context.engine()?.prune_networks(&|created, labels| filter.wants(created, labels))?;
+    let gone = context.engine()?.prune_networks(&filter)?;
     print_deleted("Networks", &gone);
     Ok(0)
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use bulkhead_engine::commands::disk_usage::Kind;
 use bulkhead_engine::models::SystemDataUsageResponse;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -82,7 +83,7 @@ const fn table(type_name: &'static str) -> Table<'static> {
 
 impl Df {
     pub(super) fn run(self, context: &Context) -> Done {
-        let usage = context.engine()?.disk_usage()?;
+        let usage = context.engine()?.disk_usage(&Kind::ALL)?;
         let mut out = std::io::stdout().lock();
         let format = self.format.as_deref().filter(|format| !format.is_empty());
         if !self.verbose {

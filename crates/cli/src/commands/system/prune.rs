@@ -1,12 +1,15 @@
 //! `bulkhead system prune`.
 
-use bulkhead_engine::commands::images::Removed;
+use bulkhead_engine::Error;
+use bulkhead_engine::filters::Filters;
+use bulkhead_engine::filters::prune::PruneFilter;
 
 use super::super::Done;
 use super::super::container::confirmed;
-use super::super::prune::{PruneFilter, print_deleted};
+use super::super::prune::{in_words, print_deleted, print_deleted_images};
 use crate::Context;
 use crate::failure::Failure;
+use crate::output::filters::parse;
 use crate::output::units::human_size_with;
 
 /// Remove what is not used
@@ -28,41 +31,37 @@ pub(super) struct Prune {
 
 impl Prune {
     pub(super) fn run(self, context: &Context) -> Done {
-        let filter = PruneFilter::parse(&self.filter, &["until", "label", "label!"])?;
-        if self.volumes && filter.filters().has("until") {
+        let filters = parse(&self.filter)?;
+        let filter = PruneFilter::new(filters.clone()).map_err(Error::from)?;
+        if self.volumes && filters.has("until") {
             return Err(Failure::new("The \"until\" filter is not supported with \"--volumes\""));
         }
-        if !self.force && !confirmed(&self.question(&filter))? {
+        let mut of_images = filters.clone();
+        of_images.add("dangling", if self.all { "false" } else { "true" });
+        let of_images = PruneFilter::of_images(of_images).map_err(Error::from)?;
+        if !self.force && !confirmed(&self.question(&filters))? {
             return Err(Failure::new("system prune has been cancelled"));
         }
         let mut engine = context.engine()?;
-        let wanted = |created: i64, labels: &_| filter.wants(created, labels);
         // Containers first: what they used is free then.
-        let containers = engine.prune_containers(&wanted)?;
+        let containers = engine.prune_containers(&filter)?;
         print_deleted("Containers", &containers.names);
         let mut bytes = containers.bytes;
-        print_deleted("Networks", &engine.prune_networks(&wanted)?);
+        print_deleted("Networks", &engine.prune_networks(&filter)?);
         if self.volumes {
-            let volumes = engine.prune_volumes(false, &wanted)?;
+            let volumes = engine.prune_volumes(&PruneFilter::of_volumes(filters).map_err(Error::from)?)?;
             print_deleted("Volumes", &volumes.names);
             bytes += volumes.bytes;
         }
-        let (images, size) = engine.prune_images(self.all, |image| wanted(image.created, &image.labels))?;
-        let lines: Vec<String> = images
-            .iter()
-            .map(|removed| match removed {
-                Removed::Untagged(name) => format!("untagged: {name}"),
-                Removed::Deleted(name) => format!("deleted: {name}"),
-            })
-            .collect();
-        print_deleted("Images", &lines);
+        let (images, size) = engine.prune_images(&of_images)?;
+        print_deleted_images(&images);
         println!("Total reclaimed space: {}", human_size_with(bytes + size, 4));
         super::checkpoint_aside(context, &engine);
         Ok(0)
     }
 
     /// Docker's, of what there is here.
-    fn question(&self, filter: &PruneFilter) -> String {
+    fn question(&self, filters: &Filters) -> String {
         let mut lines = vec![
             "This will remove:".to_owned(),
             "  - all stopped containers".into(),
@@ -75,7 +74,7 @@ impl Prune {
             true => "  - all images without at least one container associated to them".into(),
             false => "  - all dangling images".into(),
         });
-        let filters = filter.in_words();
+        let filters = in_words(filters);
         if !filters.is_empty() {
             lines.push(String::new());
             lines.push("  Items to be pruned will be filtered with:".into());

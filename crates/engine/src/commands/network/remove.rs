@@ -7,8 +7,8 @@ use bulkhead_supervisor::names::registry::forget_network;
 
 use super::create::of_network;
 use crate::Engine;
-use crate::commands::prune::Wanted;
 use crate::error::{Doing, Error, Result};
+use crate::filters::prune::PruneFilter;
 use crate::store::containers::Container;
 use crate::store::networks::{self, Driver, Network};
 use crate::store::{containers, endpoints};
@@ -30,11 +30,11 @@ impl Engine {
         Ok(network)
     }
 
-    /// Removes the networks that no container is on, running or not. `wanted` says which of them. Gives their names.
+    /// Removes the networks that no container is on, running or not. Gives their names.
     ///
     /// # Errors
     /// The database's, or the kernel's.
-    pub fn prune_networks(&mut self, wanted: Wanted<'_>) -> Result<Vec<String>> {
+    pub fn prune_networks(&mut self, filter: &PruneFilter) -> Result<Vec<String>> {
         self.repair()?;
         let mut gone = Vec::new();
         for network in networks::all(self.store.read())? {
@@ -42,7 +42,7 @@ impl Engine {
             let labels = network.settings.labels.clone().into_iter().collect();
             if predefined
                 || self.network_is_used(&network.id)?
-                || !wanted(network.created / 1_000_000_000, &labels)
+                || !filter.wants(network.created / 1_000_000_000, &labels)
             {
                 continue;
             }
@@ -53,6 +53,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        self.tell("network", "prune", "", [("reclaimed", "0".into())]);
         Ok(gone)
     }
 

@@ -1,17 +1,18 @@
-//! `--details`: what a line tells of its container, as Docker shows it: `key=value,key=value`, in the order of the keys,
+//! `logs --details`: what a line tells of its container, as Docker shows it: `key=value,key=value`, in the order of the keys,
 //! each as in the query of a URL.
 
 use std::collections::BTreeMap;
 
 /// The last that were shown: those of the next line are mostly the same.
 #[derive(Debug, Default)]
-pub(super) struct Details {
+pub struct Details {
     attrs: String,
     shown: String,
 }
 
 impl Details {
-    pub(super) fn of(&mut self, attrs: Option<&str>) -> &str {
+    /// As Docker shows them; `attrs` are those of a [`Line`](super::Line).
+    pub fn of(&mut self, attrs: Option<&str>) -> &str {
         let attrs = attrs.unwrap_or_default();
         if attrs != self.attrs {
             attrs.clone_into(&mut self.attrs);
