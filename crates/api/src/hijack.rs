@@ -4,6 +4,7 @@
 //! by themselves. One that does not ask gets an ordinary body, and what it sends is the body of its request.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -22,6 +23,9 @@ use crate::flow::SocketBody;
 use crate::session::Session;
 use crate::worker::Form;
 
+/// How long a client may take to read the head of an answer before the rest is sent all the same.
+const HEAD_WITHIN: Duration = Duration::from_millis(500);
+
 /// A client's connection, before it is known whether a session comes of its request.
 pub(crate) enum Client {
     /// It is to be a stream.
@@ -39,16 +43,22 @@ impl Client {
         Client::Plain
     }
 
-    /// Answers, and serves the session from then on. `sent` is what the client sends if it stays HTTP.
-    pub(crate) fn begin(self, session: Session, sent: Body) -> Result<Response, Failure> {
-        let form = if session.framed { Form::Multiplexed } else { Form::Raw };
+    /// Answers, and serves the session that comes of `session` from then on. `sent` is what the client sends if it stays
+    /// HTTP.
+    pub(crate) fn begin(
+        self,
+        framed: bool,
+        session: impl Future<Output = Session> + Send + 'static,
+        sent: Body,
+    ) -> Result<Response, Failure> {
+        let form = if framed { Form::Multiplexed } else { Form::Raw };
         let head = [(CONTENT_TYPE, form.media_type())];
         match self {
             Client::Stream(upgrade) => {
                 tokio::spawn(async move {
                     // A client that has gone has nothing to be told.
                     if let Ok(stream) = upgrade.await {
-                        serve(stream, session).await;
+                        serve(stream, session.await).await;
                     }
                 });
                 let switch = [(CONNECTION, "Upgrade"), (UPGRADE, "tcp")];
@@ -61,7 +71,7 @@ impl Client {
                 tokio::spawn(send(sent, input));
                 tokio::spawn(async move {
                     let hangup = Hangup::of(&ours).ok();
-                    session.serve(ours, Bytes::new(), hangup).await;
+                    session.await.serve(ours, Bytes::new(), hangup).await;
                 });
                 Ok((head, Body::new(SocketBody::new(answer))).into_response())
             }
@@ -83,9 +93,22 @@ async fn serve(stream: Upgraded, session: Session) {
         Ok(parts) => {
             let socket = parts.io.into_inner();
             let hangup = Hangup::of(socket.as_fd()).ok();
+            answer_is_read(&socket).await;
             session.serve(socket, parts.read_buf, hangup).await;
         }
         Err(stream) => session.serve(TokioIo::new(stream), Bytes::new(), None).await,
+    }
+}
+
+/// Waits until the client has read the answer's head. Some read it with a buffer, and forget what they read with it of the
+/// stream that follows (docker-py): behind a daemon that takes longer to start a program, that never happens.
+async fn answer_is_read(socket: &UnixStream) {
+    for _ in 0..HEAD_WITHIN.as_millis() {
+        if bulkhead_sys::socket::unread_by_peer(socket.as_fd()).is_ok_and(|unread| unread > 0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        } else {
+            return;
+        }
     }
 }
 

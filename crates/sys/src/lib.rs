@@ -35,6 +35,7 @@ pub mod process;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signals;
+pub mod socket;
 
 use std::io;
 

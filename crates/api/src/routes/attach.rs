@@ -64,7 +64,8 @@ async fn attach(
     let failed = |error: std::io::Error| Failure::ours(format!("cannot make the streams: {error}"));
     let (mut session, theirs) = pipes(wanted).map_err(failed)?;
     let copies = theirs.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().map_err(failed)?;
-    let found: Found = ask_with(&house, copies, |engine, theirs| connect(engine, &id, wanted, theirs)).await?;
+    let found: Found =
+        ask_with(&house, copies, |engine, theirs| connect(engine, &id, wanted, theirs)).await?;
     session.framed = !found.terminal;
     if found.terminal {
         session.keys = keys;
@@ -82,7 +83,7 @@ async fn attach(
         let (wanted, theirs) = without_errors(wanted, theirs, found.terminal);
         session.place = Some(house.pending.keep(found.id, wanted, theirs)?);
     }
-    client.begin(session, request.into_body())
+    client.begin(session.framed, std::future::ready(session), request.into_body())
 }
 
 /// Our ends of what is wanted, and the far ends in the protocol's order.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
@@ -36,7 +36,9 @@ async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Failure> {
     let filter = EventFilter::new(filters::parse(query.filters.as_deref())?)?;
-    let since = moment("since", query.since.as_deref())?;
+    let asked = query.since.as_deref().filter(|text| !text.is_empty());
+    // Here 0 is 1970 and not "from now on".
+    let since = moment("since", asked)?.or_else(|| asked.map(|_| UNIX_EPOCH));
     let until = moment("until", query.until.as_deref())?;
     flow(&house, move |engine, out| tell(engine, since, until, &filter, out)).await
 }

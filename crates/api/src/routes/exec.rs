@@ -11,12 +11,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bulkhead_engine::commands::exec::ExecRequest;
 use bulkhead_engine::detach_keys::{self, DetachKeys};
-use bulkhead_engine::models::{ExecConfig, ExecStartConfig, IdResponse};
+use bulkhead_engine::models::{ExecConfig, ExecStartConfig};
 use bulkhead_engine::{Engine, Error, TerminalSize};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{LARGEST_BODY, Query, parse};
 use crate::descriptors::Stream;
@@ -50,13 +51,16 @@ async fn create(State(house): Shared, Path(container): Path<String>, body: Bytes
     };
     let container = ask(&house, job).await?;
     let id = house.execs.add(container, config);
-    Ok((StatusCode::CREATED, axum::Json(IdResponse { id })).into_response())
+    Ok((StatusCode::CREATED, axum::Json(json!({ "Id": id }))).into_response())
 }
 
 fn keys(config: &ExecConfig) -> Result<DetachKeys, Failure> {
     let text = config.detach_keys.as_deref().filter(|keys| !keys.is_empty());
     DetachKeys::parse(text.unwrap_or(detach_keys::USUAL)).map_err(Failure::bad)
 }
+
+/// The exit code of what could not be started, as Docker has it.
+const NOT_STARTED: i32 = 126;
 
 /// How an exec began.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,29 +76,30 @@ async fn start(State(house): Shared, Path(id): Path<String>, mut request: Reques
     let body = to_bytes(request.into_body(), LARGEST_BODY)
         .await
         .map_err(|error| Failure::bad(format!("cannot read the request's body: {error}")))?;
-    let asked: ExecStartConfig =
-        if body.is_empty() { ExecStartConfig::default() } else { parse(&body)? };
+    let asked: ExecStartConfig = if body.is_empty() { ExecStartConfig::default() } else { parse(&body)? };
     let exec = house.execs.get(&id)?;
     exec.claim()?;
-    let detached = asked.detach.unwrap_or(false);
-    let session = begin(&house, &exec, &asked).await?;
-    if detached {
+    if asked.detach.unwrap_or(false) {
+        let session = begin(&house, &exec, &asked).await.inspect_err(|_| exec.give_back())?;
         // Nobody sees what it says: it is read, so that the program does not wait for that.
         tokio::spawn(async move { session.serve(tokio::io::empty(), Bytes::new(), None).await });
         return Ok(StatusCode::OK.into_response());
     }
-    client.begin(session, Body::empty())
+    let framed = !asked.tty.unwrap_or(false);
+    // As Docker, the program starts after the answer: what fails is said where the program's words would be.
+    let session = async move {
+        begin(&house, &exec, &asked).await.unwrap_or_else(|failure| {
+            exec.end(NOT_STARTED);
+            said(&failure.to_string(), framed)
+        })
+    };
+    client.begin(framed, session, Body::empty())
 }
 
 /// Starts it.
 async fn begin(house: &House, exec: &Arc<Exec>, asked: &ExecStartConfig) -> Result<Session, Failure> {
-    let (mut session, streams) = match streams(exec, asked) {
-        Ok(made) => made,
-        Err(error) => {
-            exec.give_back();
-            return Err(Failure::ours(format!("cannot make the streams of an exec: {error}")));
-        }
-    };
+    let (mut session, streams) = streams(exec, asked)
+        .map_err(|error| Failure::ours(format!("cannot make the streams of an exec: {error}")))?;
     let terminal = exec.config.tty.unwrap_or(false).then(|| size(exec, asked));
     let job = |engine: &mut Engine, streams: Vec<OwnedFd>| {
         let container = engine.container(&exec.container)?;
@@ -121,18 +126,13 @@ async fn begin(house: &House, exec: &Arc<Exec>, asked: &ExecStartConfig) -> Resu
             Err(error) => Err(error.into()),
         }
     };
-    let (begun, made) = match hand_over(house, streams, job).await {
-        Ok(begun) => begun,
-        Err(failure) => {
-            exec.give_back();
-            return Err(failure);
-        }
-    };
+    let (begun, made) = hand_over(house, streams, job).await?;
     let lost = |error: std::io::Error| Failure::ours(format!("cannot wait for an exec: {error}"));
     match begun {
         Begun::Runs(pid) => {
             let mut made = made.into_iter();
-            let connection = made.next().ok_or_else(|| Failure::ours("an exec came without its supervisor"))?;
+            let connection =
+                made.next().ok_or_else(|| Failure::ours("an exec came without its supervisor"))?;
             let own = made.next().map(Stream::new).transpose().map_err(lost)?.map(Arc::new);
             if let Some(own) = &own {
                 session.output = Some(Arc::clone(own));
@@ -140,10 +140,10 @@ async fn begin(house: &House, exec: &Arc<Exec>, asked: &ExecStartConfig) -> Resu
             }
             exec.run(pid, connection, own).map_err(lost)?;
         }
-        // As Docker: the client reads it where the program's words would be, and learns the code when it asks.
+        // The client learns the code when it asks.
         Begun::Failed { code, why } => {
             exec.end(code);
-            session = said(&format!("{why}\r\n"), session.framed).map_err(lost)?;
+            session = said(&why, session.framed);
         }
     }
     Ok(session)
@@ -155,7 +155,11 @@ fn streams(exec: &Exec, asked: &ExecStartConfig) -> std::io::Result<(Session, Ve
     let config = &exec.config;
     let mut session = Session {
         framed: !asked.tty.unwrap_or(false),
-        keys: if config.tty.unwrap_or(false) { keys(config).unwrap_or_default() } else { DetachKeys::default() },
+        keys: if config.tty.unwrap_or(false) {
+            keys(config).unwrap_or_default()
+        } else {
+            DetachKeys::default()
+        },
         ended: Some(exec.ended()),
         ..Session::default()
     };
@@ -189,13 +193,16 @@ fn streams(exec: &Exec, asked: &ExecStartConfig) -> std::io::Result<(Session, Ve
     Ok((session, theirs))
 }
 
-/// A session in which only that is said.
-fn said(words: &str, framed: bool) -> std::io::Result<Session> {
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-    // It is shorter than a pipe.
-    let words = words.as_bytes();
-    rustix::io::write(&write, words.get(..words.len().min(4096)).unwrap_or_default())?;
-    Ok(Session { output: Some(Arc::new(Stream::new(read)?)), framed, ..Session::default() })
+/// A session in which only that is said. One for which no pipe can be had says nothing.
+fn said(words: &str, framed: bool) -> Session {
+    let say = || -> std::io::Result<Stream> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        // That much a pipe takes at once.
+        let line = format!("{words}\r\n");
+        rustix::io::write(&write, line.as_bytes().get(..line.len().min(4096)).unwrap_or_default())?;
+        Stream::new(read)
+    };
+    Session { output: say().ok().map(Arc::new), framed, ..Session::default() }
 }
 
 /// The terminal's first size.

@@ -23,7 +23,8 @@ pub(crate) enum Served {
 const YES: Served = Served::Yes;
 const YET: Served = Served::No("this version of bulkhead does not serve this yet");
 const SWARM: Served = Served::No("bulkhead is no cluster: there is no swarm mode");
-const WEBSOCKET: Served = Served::No("bulkhead attaches by POST /containers/{id}/attach, and not by websocket");
+const WEBSOCKET: Served =
+    Served::No("bulkhead attaches by POST /containers/{id}/attach, and not by websocket");
 const PLUGINS: Served = Served::No("bulkhead has no plugins");
 const BUILD: Served = Served::No("this version of bulkhead does not build images");
 
