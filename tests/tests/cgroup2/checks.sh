@@ -100,6 +100,8 @@ prints 'limits are lifted again' c1 bulkhead update -m 128m --memory-swap=-1 --p
 prints 'in the group, too' '134217728 max max' bulkhead exec c1 sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max memory.swap.max pids.max)'
 said=$(bulkhead stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' c1)
 has 'stats tells them' ' / 128MiB 2' "$said"
+prints 'info finds every limit but weights of disks' '' \
+    sh -c 'bulkhead info 2>&1 | grep "^WARNING: No .* support" | grep -v weight || true'
 ends 'and memory that is used' 1 sh -c "echo '$said' | grep ' 0B / 128MiB'"
 said=$(run --cpu-rt-runtime=1000 busybox true 2>&1)
 has 'there is no real-time for groups' 'does not support CPU real-time scheduler' "$said"

@@ -59,7 +59,7 @@ impl Engine {
         let mut found = Vec::new();
         let mut image_names = HashMap::new();
         // One look at the database for all of them: each by itself would lock and unlock it.
-        let _snapshot = self.store.read().unchecked_transaction()?;
+        let snapshot = self.store.read().unchecked_transaction()?;
         let networks = self.all_networks()?;
         let asked = self.asked_containers(filters)?;
         let all = *all || last.is_some() || filters.want_stopped();
@@ -79,6 +79,8 @@ impl Engine {
                 found.push(summary);
             }
         }
+        // Looking at files takes its time, which the database's log need not be kept for.
+        drop(snapshot);
         if *sizes {
             self.add_sizes(&mut found)?;
         }

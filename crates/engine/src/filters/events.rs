@@ -65,7 +65,7 @@ impl EventFilter {
         // `health_status: healthy` and `exec_start: sh` are asked for by their first word, or whole.
         let of_action =
             |wanted: &String| action == *wanted || action.split(':').next() == Some(wanted.as_str());
-        KINDS.iter().all(|key| is(key))
+        KINDS.iter().all(is)
             && filters.any("image", of_image)
             && filters.any("event", of_action)
             && filters.exact("type", &kind)

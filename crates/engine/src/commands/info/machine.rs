@@ -1,6 +1,6 @@
 //! What the kernel can limit, and what is missing, in Docker's words.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bulkhead_isolation::capabilities::{Set, bounding_set};
 use bulkhead_isolation::cgroups::layout::Layout;
@@ -63,20 +63,23 @@ impl Limits {
     fn of_v2(mount: &Path) -> Limits {
         let there = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
         let has = |controller: &str| there.split_whitespace().any(|one| one == controller);
-        // The root has no limits of its own: a group in it shows which there are.
-        let groups = || std::fs::read_dir(mount).into_iter().flatten().flatten().map(|entry| entry.path());
-        let shown = |file: &str| groups().any(|group| group.join(file).exists());
+        // The root has no limits of its own: a group in it shows which there are. Without any that has the controller,
+        // nothing speaks against it.
+        let groups: Vec<PathBuf> =
+            std::fs::read_dir(mount).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let any = |file: &str| groups.iter().any(|group| group.join(file).exists());
+        let shown = |always: &str, file: &str| any(file) || !any(always);
         Limits {
             memory: has("memory"),
-            swap: has("memory") && shown("memory.swap.max"),
+            swap: has("memory") && shown("memory.max", "memory.swap.max"),
             oom_kill_disable: false,
             cpu_period: has("cpu"),
             cpu_quota: has("cpu"),
             cpu_shares: has("cpu"),
             cpuset: has("cpuset"),
             pids: has("pids"),
-            disk_weight: [has("io") && (shown("io.weight") || shown("io.bfq.weight")); 2],
-            disk_rates: [has("io") && shown("io.max"); 4],
+            disk_weight: [has("io") && (shown("io.stat", "io.weight") || any("io.bfq.weight")); 2],
+            disk_rates: [has("io") && shown("io.stat", "io.max"); 4],
             second: true,
         }
     }
@@ -148,12 +151,17 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(mount.path().join(name), text).unwrap();
         write("cgroup.controllers", "cpu io memory pids\n");
         let limits = Limits::of_v2(mount.path());
-        assert!(limits.memory && limits.cpu_quota && limits.pids && !limits.cpuset && !limits.swap);
-        let missing = limits.missing();
-        assert!(missing.contains(&"WARNING: No cpuset support".to_owned()));
-        assert!(missing.contains(&"WARNING: No io.max (wiops) support".to_owned()), "{missing:?}");
-        assert!(!missing.iter().any(|warning| warning.contains("oom kill")));
+        assert!(limits.memory && limits.cpu_quota && limits.pids && !limits.cpuset);
+        // Nobody has a group that could tell.
+        assert_eq!(limits.missing(), ["WARNING: No cpuset support"]);
         std::fs::create_dir(mount.path().join("one")).unwrap();
+        write("one/memory.max", "");
+        write("one/io.stat", "");
+        let missing = Limits::of_v2(mount.path()).missing();
+        for what in ["swap limit", "cpuset", "io.weight", "io.max (wiops)"] {
+            assert!(missing.contains(&format!("WARNING: No {what} support")), "{what}: {missing:?}");
+        }
+        assert!(!missing.iter().any(|warning| warning.contains("oom kill")));
         for file in ["memory.swap.max", "io.max", "io.weight"] {
             write(&format!("one/{file}"), "");
         }
