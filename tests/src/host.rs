@@ -161,6 +161,12 @@ impl Host {
         std::thread::scope(|scope| scope.spawn(inside).join().unwrap())
     }
 
+    /// A path of this host as the rest of the machine reaches it.
+    #[must_use]
+    pub fn on_machine(&self, path: &str) -> String {
+        format!("/proc/{}/root{path}", self.first)
+    }
+
     /// The host's name, which is its hostname and its cgroups' too.
     #[must_use]
     pub fn name(&self) -> &str {

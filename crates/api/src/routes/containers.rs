@@ -206,7 +206,13 @@ async fn start(State(house): Shared, Path(id): Path<String>, Query(query): Query
             (starting.attach, starting.streams) = attached.remove(0);
         }
         starting.also = attached;
-        engine.start(&container, starting)?;
+        if let Err(error) = engine.start(&container, starting) {
+            // What never ran has ended: a client waits for its removal. The failure of the start is the one to tell.
+            if container.auto_remove {
+                let _ = engine.remove(&container, true, true);
+            }
+            return Err(error.into());
+        }
         Ok(true)
     };
     let started = ask_with(&house, streams.into_iter().flatten().collect(), job).await?;
