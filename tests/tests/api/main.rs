@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod containers;
+mod doors;
 mod filters;
+mod hostile;
 mod info;
+mod killed;
 mod prune;
 mod server;
 mod sizes;
 mod stats;
 mod streams;
 mod things;
+mod tls;
+mod userns;
 mod wait;
 
 use bulkhead_tests::served::{SOCKET, Served, encoded};
