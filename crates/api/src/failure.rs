@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use bulkhead_engine::Error;
 use bulkhead_engine::registry::RegistryError;
+use bulkhead_engine::{Error, ImageError, Refusal};
 use serde::{Deserialize, Serialize};
 
 /// Why a request got no answer of its own kind. It travels from the process that did the work, so it is plain data.
@@ -42,12 +42,29 @@ impl From<Error> for Failure {
             Error::NotFound { .. } => StatusCode::NOT_FOUND,
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Invalid(_) => StatusCode::BAD_REQUEST,
+            Error::Files { why, .. } => match why {
+                Refusal::Missing => StatusCode::NOT_FOUND,
+                Refusal::ReadOnly => StatusCode::FORBIDDEN,
+                Refusal::Senseless => StatusCode::BAD_REQUEST,
+                Refusal::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Error::Image(error) => of_image(error),
             // A program that is not there or cannot be executed is the client's mistake.
             Error::Birth(error) if matches!(error.exit_code(), 126 | 127) => StatusCode::BAD_REQUEST,
             Error::Registry(error) => of_registry(error),
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Failure::new(status, error.to_string())
+    }
+}
+
+/// An archive, a name or a change that makes no sense is the client's.
+fn of_image(error: &ImageError) -> StatusCode {
+    match error {
+        ImageError::Io { .. } | ImageError::NoSpace { .. } | ImageError::NotFound { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `worker` | a process for each request that needs the engine |
 //! | `flow` | a body that is sent while it is written |
 //! | `upload` | a body that is read while it is received |
+//! | `messages` | Docker's lines of JSON that tell how far something is |
 //! | `moments` | times as clients write them |
 //! | `failure` | an error as Docker's status and message |
 //!
@@ -25,6 +26,7 @@
 mod failure;
 mod flow;
 mod listen;
+mod messages;
 mod moments;
 mod routes;
 mod server;

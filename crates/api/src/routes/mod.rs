@@ -1,12 +1,15 @@
 //! Docker's routes, a file for each group of its reference, and the [`TABLE`] of all of them.
 
+mod archives;
 mod containers;
 mod events;
+mod image_archives;
 mod images;
 mod logs;
 mod networks;
 mod system;
 mod table;
+mod transfers;
 mod volumes;
 mod wait;
 
@@ -39,6 +42,9 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .merge(logs::routes())
         .merge(events::routes())
         .merge(images::routes())
+        .merge(archives::routes())
+        .merge(image_archives::routes())
+        .merge(transfers::routes())
         .merge(networks::routes())
         .merge(volumes::routes())
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
