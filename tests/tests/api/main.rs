@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod archives;
 mod containers;
+mod images;
+mod registries;
 mod server;
 mod streams;
 mod things;
@@ -51,6 +54,22 @@ impl Served {
     /// The docker command, of whichever version the machine has.
     fn docker(&self, words: &str) -> Cmd {
         self.host.sh(&format!("docker -H unix://{SOCKET} {words}"))
+    }
+
+    /// A docker command of each version that the machine has.
+    fn dockers(&self) -> Vec<String> {
+        let found = self.host.sh("ls /usr/local/bin/docker /usr/bin/docker 2>/dev/null || true").stdout();
+        assert!(!found.is_empty(), "docker is not installed: run `make setup`");
+        found.lines().map(|path| format!("{path} -H unix://{SOCKET}")).collect()
+    }
+
+    /// Plain HTTP with a body of any bytes: the status, then what came back.
+    fn send(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Cmd {
+        let script = format!(
+            "curl -sS --globoff --unix-socket {SOCKET} -X {method} -H 'Content-Type: application/x-tar' \
+             --data-binary @- --output /tmp/body --write-out '%{{http_code}}\\n' 'http://d{path}' && cat /tmp/body"
+        );
+        self.host.sh(&script).stdin(body)
     }
 
     /// Ends the server as nobody should, and waits until it is gone.

@@ -12,8 +12,8 @@ use bulkhead_engine::commands::pull::PullRequest;
 use bulkhead_engine::commands::push::PushRequest;
 use bulkhead_engine::models::{AuthResponse, DistributionInspect, OciDescriptor, OciPlatform};
 use bulkhead_engine::registry::kept::domain_of;
-use bulkhead_engine::registry::{Credentials, Described};
-use bulkhead_engine::{Engine, Reference};
+use bulkhead_engine::registry::{Credentials, Described, RegistryError};
+use bulkhead_engine::{Engine, Error, Reference};
 
 use super::image_archives::{self, Pairs, one};
 use super::{Query, parse};
@@ -60,9 +60,18 @@ async fn pull(house: &House, image: String, query: &Pairs, headers: &HeaderMap) 
     flow(house, move |engine, out| {
         let mut messages = Messages::new(out);
         let pulled = engine.pull(&request, &credentials, &mut |progress| messages.tell(&progress));
-        messages.end(pulled.map(drop).map_err(Failure::from))
+        messages.end(pulled.map(drop).map_err(told))
     })
     .await
+}
+
+/// Why an image did not travel. A registry that wants to know who asks is no 401 here, nor is it with Docker: its command
+/// would ask for a name and a password, in a script too.
+fn told(error: Error) -> Failure {
+    match error {
+        Error::Registry(RegistryError::Unauthorized(why)) => Failure::ours(why),
+        other => other.into(),
+    }
 }
 
 fn exact(name: &str) -> Result<Reference, Failure> {
@@ -82,7 +91,7 @@ pub(super) async fn push(house: &House, name: &str, tag: Option<String>, headers
     flow(house, move |engine, out| {
         let mut messages = Messages::new(out);
         let pushed = engine.push(&request, &credentials, &mut |progress| messages.tell(&progress));
-        messages.end(pushed.map(drop).map_err(Failure::from))
+        messages.end(pushed.map(drop).map_err(told))
     })
     .await
 }

@@ -64,9 +64,22 @@ pub(super) fn refusal(error: &Error) -> Refusal {
         Error::Image(ImageError::Io { source, .. }) if source.kind() == ErrorKind::ReadOnlyFilesystem => {
             Refusal::ReadOnly
         }
-        Error::Image(ImageError::Io { .. } | ImageError::NoSpace { .. }) | Error::System { .. } => {
-            Refusal::Broken
+        // Names that lead nowhere, owners that nobody has here, and what the container's root may not do.
+        Error::Image(ImageError::Io { source, .. }) | Error::System { source, .. } => {
+            match Errno::from_io_error(source) {
+                Some(
+                    Errno::NOENT
+                    | Errno::NOTDIR
+                    | Errno::LOOP
+                    | Errno::NAMETOOLONG
+                    | Errno::INVAL
+                    | Errno::PERM
+                    | Errno::ACCESS,
+                ) => Refusal::Senseless,
+                _ => Refusal::Broken,
+            }
         }
+        Error::Image(ImageError::NoSpace { .. }) => Refusal::Broken,
         _ => Refusal::Senseless,
     }
 }
