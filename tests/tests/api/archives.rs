@@ -332,25 +332,28 @@ fn half_an_answer_is_known_for_it() {
 fn half_an_upload_is_no_archive() {
     let api = Served::new("api-cut");
     for name in containers(&api) {
-        // The client says how much it will send, and goes in the middle of the file.
-        let tar = Layer::new().file("cut", 0o644, vec![1; 2_000_000]).done();
-        let head = format!(
-            "PUT {} HTTP/1.1\r\nHost: d\r\nContent-Length: {}\r\n\r\n",
-            archive(name, "/root"),
-            tar.len()
+        // The client goes in the middle of the file.
+        let tar = Layer::new().file("cut", 0o644, vec![1; 20_000_000]).done();
+        let put = format!("curl -sS --unix-socket {SOCKET} -X PUT -T - 'http://d{}'", archive(name, "/root"));
+        let script = format!(
+            "cat > /tmp/half; mkfifo /tmp/fifo; {put} < /tmp/fifo & curl=$!
+             exec 3> /tmp/fifo; cat /tmp/half >&3; kill -9 $curl; rm /tmp/fifo"
         );
-        let half = [head.as_bytes(), &tar[..1_000_000]].concat();
-        api.host
-            .sh(&format!(
-                "cat > /tmp/half; timeout 1 busybox nc -w 1 local:{SOCKET} < /tmp/half > /dev/null || true"
-            ))
-            .stdin(half)
-            .run();
+        api.host.sh(&script).stdin(&tar[..10_000_000]).run().succeeds();
         until("the request's process has ended", || {
             api.host.sh("cat /proc/$(cat /tmp/server)/task/*/children | wc -w").stdout() == "0"
         });
+        let size = format!("bulkhead cp {name}:/root/cut - 2>/dev/null | wc -c");
+        let size: usize = api.host.sh(&size).stdout().parse().unwrap();
+        assert!((1..12_000_000).contains(&size), "{size} bytes of it are there");
         // And the container can be had at once.
         api.send("PUT", &archive(name, "/root"), Layer::new().file("whole", 0o644, "x").done()).prints("200");
+        // Who is refused before all is sent hears why.
+        let long = format!(
+            "head -c 50000000 /dev/zero | curl -sS --unix-socket {SOCKET} -X PUT -T - 'http://d{}'",
+            archive(name, "/none")
+        );
+        api.host.sh(&long).run().succeeds().shows("Could not find the file /none");
     }
     api.finish();
 }
