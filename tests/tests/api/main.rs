@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod archives;
 mod containers;
 mod filters;
+mod images;
 mod info;
 mod prune;
+mod registries;
 mod server;
 mod sizes;
 mod stats;

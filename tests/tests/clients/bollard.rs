@@ -32,7 +32,9 @@ async fn story(socket: &str) {
     assert_eq!(docker.version().await.unwrap().os.as_deref(), Some("linux"));
     let body = ContainerCreateBody {
         image: Some("busybox".into()),
-        cmd: Some(["sh", "-c", "echo begun; read line; echo \"got $line\"; exit 3"].map(str::to_owned).into()),
+        cmd: Some(
+            ["sh", "-c", "echo begun; read line; echo \"got $line\"; exit 3"].map(str::to_owned).into(),
+        ),
         open_stdin: Some(true),
         attach_stdin: Some(true),
         attach_stdout: Some(true),

@@ -42,7 +42,11 @@ fn a_project_comes_up_and_goes_down() {
         api.finish();
         skip!("docker compose could not be fetched");
     };
-    api.host.sh("mkdir -p /tmp/project /tmp/config/cli-plugins; cat > /tmp/project/compose.yaml").stdin(PROJECT).run().succeeds();
+    api.host
+        .sh("mkdir -p /tmp/project /tmp/config/cli-plugins; cat > /tmp/project/compose.yaml")
+        .stdin(PROJECT)
+        .run()
+        .succeeds();
     api.host.sh(&format!("ln -s {folder}/compose/docker-compose /tmp/config/cli-plugins/")).run().succeeds();
     let compose = |words: &str| {
         api.host.sh(&format!(
@@ -51,7 +55,8 @@ fn a_project_comes_up_and_goes_down() {
     };
     compose("version").run().succeeds();
     compose("up --detach").timeout(120).run().succeeds();
-    compose("ps --format '{{.Service}} {{.State}}{{with .Health}} {{.}}{{end}}'").prints("db running healthy\nweb running");
+    compose("ps --format '{{.Service}} {{.State}}{{with .Health}} {{.}}{{end}}'")
+        .prints("db running healthy\nweb running");
     api.host.sh("curl -sS http://127.0.0.1:18080/").prints("from web compose");
     // Services find each other by their names.
     compose("exec -T db wget -qO- http://web/").prints("from web compose");

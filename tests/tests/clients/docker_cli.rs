@@ -173,7 +173,9 @@ fn attached_before_the_start_and_after_it() {
         let script = format!("{docker} -H unix://{SOCKET} attach two & echo $! > /tmp/attached; wait $!");
         let mut attached = api.host.sh(&script).start();
         until("it is attached", || {
-            api.docker("events --since 1 --until $(date +%s.%N) --filter container=two --filter event=attach").stdout().contains("attach")
+            api.docker("events --since 1 --until $(date +%s.%N) --filter container=two --filter event=attach")
+                .stdout()
+                .contains("attach")
         });
         // A signal that the client gets goes to the program.
         api.host.sh("kill -TERM $(cat /tmp/attached)").run().succeeds();

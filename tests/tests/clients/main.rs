@@ -14,12 +14,14 @@ use bulkhead_tests::served::SOCKET;
 
 /// The folder of the clients that `scripts/clients.sh` fetched, as the host sees it; `None`: it could not.
 fn fetched(api: &Served) -> Option<String> {
-    let folder = api.host.sh("ls -d /run/host/images/clients-*/docker 2>/dev/null | tail -n 1 || true").stdout();
+    let folder =
+        api.host.sh("ls -d /run/host/images/clients-*/docker 2>/dev/null | tail -n 1 || true").stdout();
     folder.strip_suffix("/docker").map(str::to_owned)
 }
 
 /// A Python program with these clients in its path.
 fn python(api: &Served, folder: &str, program: &str) -> Cmd {
-    let script = format!("DOCKER_HOST=unix://{SOCKET} PYTHONPATH={folder} PYTHONDONTWRITEBYTECODE=1 python3 -");
+    let script =
+        format!("DOCKER_HOST=unix://{SOCKET} PYTHONPATH={folder} PYTHONDONTWRITEBYTECODE=1 python3 -");
     api.host.sh(&script).stdin(program).timeout(120)
 }
