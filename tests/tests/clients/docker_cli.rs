@@ -68,8 +68,12 @@ fn a_terminal() {
     for docker in api.dockers() {
         let mut shell = pty(&api, &docker, &["run", "--rm", "-it", "--name", "one", "busybox", "sh"]);
         shell.expect("# ");
-        shell.resize(91, 33);
-        until("the size is passed on", || api.docker("exec one stty -F /dev/pts/0 size").stdout() == "33 91");
+        // The client may not listen for changes yet.
+        until("the size is passed on", || {
+            shell.resize(90, 33);
+            shell.resize(91, 33);
+            api.docker("exec one stty -F /dev/pts/0 size").stdout() == "33 91"
+        });
         shell.line("stty size; tty");
         shell.expect("33 91");
         shell.expect("/dev/pts/0");
@@ -121,8 +125,9 @@ fn a_later_program() {
         exec("one sh -c 'sleep 1000 & echo over'").prints("over");
         let mut shell = pty(&api, &docker, &["exec", "-it", "one", "sh"]);
         shell.expect("# ");
-        shell.resize(70, 20);
         until("the size is passed on", || {
+            shell.resize(71, 20);
+            shell.resize(70, 20);
             shell.line("stty size");
             shell.text().contains("20 70")
         });
