@@ -80,13 +80,14 @@ fn unescape(value: &str) -> Option<Vec<u8>> {
 pub(super) fn authenticate(socket: &mut BufReader<UnixStream>) -> io::Result<()> {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
-    socket.get_mut().write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes())?;
+    // All in one: systemd passes over a first message that comes together with the end of the talk, until there is another.
+    socket.get_mut().write_all(format!("\0AUTH EXTERNAL {uid}\r\nBEGIN\r\n").as_bytes())?;
     let mut line = String::new();
     socket.by_ref().take(LONGEST).read_line(&mut line)?;
     if !line.starts_with("OK ") {
         return Err(io::Error::other(format!("it does not know this user: {:?}", line.trim())));
     }
-    socket.get_mut().write_all(b"BEGIN\r\n")
+    Ok(())
 }
 
 #[cfg(test)]

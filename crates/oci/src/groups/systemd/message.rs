@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 use zbus::wire::serialized::{Context, Data};
-use zbus::wire::{BE, DynamicType, Endian, LE, ObjectPath, Signature, Type, Variant, to_bytes};
+use zbus::wire::{BE, DynamicType, Endian, LE, ObjectPath, Type, Variant, to_bytes};
 
 /// The largest message that is read, in bytes; systemd's answers here have some hundreds.
 const LARGEST: usize = 1 << 20;
@@ -74,14 +74,30 @@ pub(super) fn call<B: Serialize + Type>(
         (field::MEMBER, Variant::Str(method.into())),
     ];
     fields.extend(to.destination.map(|name| (field::DESTINATION, Variant::Str(name.into()))));
-    if !signature.is_empty() {
-        fields.push((field::SIGNATURE, Variant::Signature(Signature::try_from(signature.as_str())?)));
-    }
     let size = u32::try_from(encoded.len()).map_err(|_| zbus::Error::ExcessData)?;
     let mut bytes = to_bytes(Context::new(LE, 0), &(b'l', CALL, 0u8, VERSION, size, serial, fields))?.to_vec();
+    if !signature.is_empty() {
+        add_signature(&mut bytes, &signature)?;
+    }
     bytes.resize(bytes.len().next_multiple_of(8), 0);
     bytes.extend_from_slice(&encoded);
     Ok(bytes)
+}
+
+/// Adds a body's signature as the last field of a header: the crate's own type knows no signature of several values, and
+/// makes a structure of them.
+fn add_signature(header: &mut Vec<u8>, signature: &str) -> zbus::Result<()> {
+    let length = u8::try_from(signature.len()).map_err(|_| zbus::Error::ExcessData)?;
+    header.resize(header.len().next_multiple_of(8), 0);
+    // The field's number; of its value the signature, `g`; its length, itself, a zero.
+    header.extend_from_slice(&[field::SIGNATURE, 1, b'g', 0, length]);
+    header.extend_from_slice(signature.as_bytes());
+    header.push(0);
+    let fields = u32::try_from(header.len() - FIXED).map_err(|_| zbus::Error::ExcessData)?;
+    if let Some(place) = header.get_mut(FIXED - 4..FIXED) {
+        place.copy_from_slice(&fields.to_le_bytes());
+    }
+    Ok(())
 }
 
 /// A signature of what is in a body, by that of the tuple of it.

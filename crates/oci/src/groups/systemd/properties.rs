@@ -241,7 +241,7 @@ mod tests {
         let all = format!("{:?}", devices(&rules));
         assert!(all.contains("strict") && all.contains("char-10") && all.contains("/dev/char/1:3"), "{all}");
         let everything = Rule { allow: true, ..Rule::deny_all() };
-        assert!(format!("{:?}", devices(&[everything])).contains("auto"));
+        assert!(format!("{:?}", devices(std::slice::from_ref(&everything))).contains("auto"));
         assert!(format!("{:?}", devices(&[everything, Rule::deny_all()])).contains("strict"));
         assert!(devices(&[]).is_empty());
     }
