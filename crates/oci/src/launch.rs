@@ -94,15 +94,19 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
     };
     let mut container = context.store.create(record(&spec, &checked, flags, &bundle, &place)?)?;
     let group = &place.path;
-    if cgroups::has_processes(group) {
-        container.remove()?;
-        return Err(Error::invalid(format!(
-            "container's cgroup is not empty: {group} has processes of somebody else's"
-        )));
-    }
-    let hooks = spec.hooks.clone().unwrap_or_default();
     let recorded = container.state.clone();
     let mut manager = groups::of(&recorded);
+    match manager.is_taken() {
+        Ok(false) => {}
+        taken => {
+            container.remove()?;
+            taken?;
+            return Err(Error::invalid(format!(
+                "container's cgroup is not empty: {group} has processes of somebody else's"
+            )));
+        }
+    }
+    let hooks = spec.hooks.clone().unwrap_or_default();
     let mut recorder = Recorder {
         container: &mut container,
         cgroup: checked.plan.cgroup.clone(),

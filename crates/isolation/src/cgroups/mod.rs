@@ -317,6 +317,20 @@ pub fn has_processes(path: &str) -> bool {
     })
 }
 
+/// Whether some process is in the group in any hierarchy, systemd's own among them: one that systemd made need not be in all.
+///
+/// # Errors
+/// No control groups at all on this machine.
+pub fn has_processes_anywhere(path: &str) -> Result<bool> {
+    let mut all = folders(path)?;
+    all.extend(layout::counted_by_systemd()?.iter().map(|mount| below(mount, path)));
+    let taken = |folder: &PathBuf| {
+        let read = |folder: &PathBuf| std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        with_descendants(folder).iter().any(|folder| !read(folder).trim().is_empty())
+    };
+    Ok(all.iter().any(taken))
+}
+
 /// Thaws the group and all that the container made below it, so that what is killed there can die. (On version 2 a frozen
 /// process dies all the same.)
 ///

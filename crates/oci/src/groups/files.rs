@@ -13,6 +13,10 @@ pub(super) struct Files {
 }
 
 impl Manager for Files {
+    fn is_taken(&self) -> Done<bool> {
+        Ok(cgroups::has_processes(&self.path))
+    }
+
     fn create(&mut self, cgroup: &Cgroup) -> Done<Created> {
         Created::create(cgroup)
     }

@@ -21,6 +21,9 @@ pub use systemd::unit::Unit;
 
 /// One container's group, in the hands of who manages it.
 pub(crate) trait Manager {
+    /// Whether somebody else's processes are there already.
+    fn is_taken(&self) -> Done<bool>;
+
     /// Makes the group with its limits. Until [`settle`](Self::settle) it is there though nobody is in it.
     fn create(&mut self, cgroup: &Cgroup) -> Done<Created>;
 

@@ -40,11 +40,13 @@ pub(super) struct Systemd<'s> {
     annotations: &'s BTreeMap<String, String>,
     /// In the scope until the container is.
     steward: Option<Steward>,
+    /// What there is of this name is not this container's.
+    others: bool,
 }
 
 impl<'s> Systemd<'s> {
     pub(super) fn new(unit: Unit, id: &str, annotations: &'s BTreeMap<String, String>) -> Systemd<'s> {
-        Systemd { unit, id: id.to_owned(), annotations, steward: None }
+        Systemd { unit, id: id.to_owned(), annotations, steward: None, others: false }
     }
 
     fn properties(&self, limits: &Limits, layout: &Layout) -> Done<Vec<Property>> {
@@ -63,6 +65,10 @@ impl<'s> Systemd<'s> {
 }
 
 impl Manager for Systemd<'_> {
+    fn is_taken(&self) -> Done<bool> {
+        cgroups::has_processes_anywhere(&self.unit.path())
+    }
+
     fn create(&mut self, cgroup: &Cgroup) -> Done<Created> {
         let (first, last) = without_tasks(&cgroup.resources);
         let last = properties::of_tasks(&last);
@@ -76,7 +82,10 @@ impl Manager for Systemd<'_> {
             }
             if last.is_empty() { Ok(()) } else { bus.set(&name, &last) }
         })?;
+        // One that systemd did not make now may be there for somebody else.
+        self.others = true;
         steward.hear()?;
+        self.others = false;
         if !is_in(steward.pid(), &cgroup.path)? {
             return Err(Error::new(
                 STEP,
@@ -114,6 +123,9 @@ impl Manager for Systemd<'_> {
 
     fn remove(&mut self) -> Done<()> {
         self.steward = None;
+        if self.others {
+            return Ok(());
+        }
         let path = self.unit.path();
         cgroups::clear(&path);
         Steward::ask(|| Bus::connect()?.stop(&self.unit.name))?;
