@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use crate::Bundle;
 
-/// Brings systemd up and leaves its number in a file. It reads no units but one that it begins with, and those that are
-/// made while it runs.
+/// Brings systemd up and leaves its number in a file. It knows no units but one that it begins with, and those that are
+/// made while it runs: never those of the machine, whose first steps empty /tmp and change what all of it shares.
 const UP: &str = r#"
 command -v systemctl >/dev/null && test -x /usr/lib/systemd/systemd && test ! -e /sys/fs/cgroup/cgroup.controllers
 mkdir -p /run/units
 printf '[Unit]\nDescription=tests\nDefaultDependencies=no\n' > /run/units/tests.target
 # Where it is, it takes for the root of all groups.
 test ! -e /sys/fs/cgroup/unified/cgroup.procs || echo $$ > /sys/fs/cgroup/unified/cgroup.procs
-export container=tests SYSTEMD_UNIT_PATH=/run/units:/run/systemd/transient:/run/systemd/system:/usr/lib/systemd/system
+export container=tests SYSTEMD_UNIT_PATH=/run/units:/run/systemd/transient
 unshare --pid --fork --mount --propagation private --mount-proc /usr/lib/systemd/systemd --system \
     --unit=tests.target --show-status=no --log-target=console < /dev/null > /run/systemd.log 2>&1 &
 for i in $(seq 500); do test -S /run/systemd/private && break; sleep 0.02; done
