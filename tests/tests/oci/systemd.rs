@@ -62,9 +62,12 @@ fn show(host: &Host, unit: &str, names: &str) -> Vec<String> {
 /// Nothing of a unit of this name is left, for systemd or in the groups.
 fn assert_gone(host: &Host, unit: &str) {
     wait::until(&format!("{unit} is gone"), || {
-        inside(host, &format!("systemctl list-units --all --no-legend {unit}; find /sys/fs/cgroup -name {unit}"))
-            .stdout()
-            .is_empty()
+        inside(
+            host,
+            &format!("systemctl list-units --all --no-legend {unit}; find /sys/fs/cgroup -name {unit}"),
+        )
+        .stdout()
+        .is_empty()
     });
 }
 
@@ -119,13 +122,21 @@ fn a_container_is_a_scope_with_its_limits_until_it_is_deleted() {
     let groups = |pid: &str| inside(&host, &format!("cut -d: -f2,3 /proc/{pid}/cgroup")).stdout();
     let state: Value = serde_json::from_str(&oci(&host, "state one").stdout()).unwrap();
     let first = groups(&state["pid"].to_string());
-    assert!(first.contains(&format!("name=systemd:{group}")) && first.contains(&format!("devices:{group}")), "{first}");
+    assert!(
+        first.contains(&format!("name=systemd:{group}")) && first.contains(&format!("devices:{group}")),
+        "{first}"
+    );
 
     // More processes; each where the first is, in systemd's eyes too.
     oci(&host, "update --pids-limit 20 --memory 32m one").run().succeeds();
     assert_eq!(show(&host, "cri-one.scope", "TasksMax MemoryLimit"), ["20", "33554432"]);
-    assert_eq!((read("pids/pids.max"), read("memory/memory.limit_in_bytes")), ("20".into(), "33554432".into()));
-    oci(&host, "exec --detach --pid-file /run/second one sleep 1001 < /dev/null > /dev/null 2>&1").run().succeeds();
+    assert_eq!(
+        (read("pids/pids.max"), read("memory/memory.limit_in_bytes")),
+        ("20".into(), "33554432".into())
+    );
+    oci(&host, "exec --detach --pid-file /run/second one sleep 1001 < /dev/null > /dev/null 2>&1")
+        .run()
+        .succeeds();
     assert_eq!(groups("$(cat /run/second)"), first);
     oci(&host, "pause one").run().succeeds();
     assert_eq!(read("freezer/freezer.state"), "FROZEN");
@@ -138,10 +149,16 @@ fn a_container_is_a_scope_with_its_limits_until_it_is_deleted() {
         lines
     };
     let before = rules();
-    assert!(before.contains(&"c 1:3 rwm".to_owned()) && !before.contains(&"a *:* rwm".to_owned()), "{before:?}");
-    inside(&host, "systemctl daemon-reload; systemctl set-property --runtime cri-one.scope DeviceAllow='/dev/null rw'")
-        .run()
-        .succeeds();
+    assert!(
+        before.contains(&"c 1:3 rwm".to_owned()) && !before.contains(&"a *:* rwm".to_owned()),
+        "{before:?}"
+    );
+    inside(
+        &host,
+        "systemctl daemon-reload; systemctl set-property --runtime cri-one.scope DeviceAllow='/dev/null rw'",
+    )
+    .run()
+    .succeeds();
     assert!(!rules().contains(&"a *:* rwm".to_owned()), "{:?}", rules());
     assert_eq!(groups(&state["pid"].to_string()), first);
 
@@ -196,7 +213,8 @@ fn a_creation_that_is_killed_or_fails_leaves_no_unit() {
         config["hooks"] = json!({});
         config["annotations"] = json!({ "org.systemd.property.Nonsense": "5" });
     });
-    oci(&host, "run --bundle /run/b one").fails(1, "does not make the unit p-one.scope: Cannot set property Nonsense");
+    oci(&host, "run --bundle /run/b one")
+        .fails(1, "does not make the unit p-one.scope: Cannot set property Nonsense");
     // A program that is not there is missed when all else is done.
     let failing = failing.with(|config| {
         config["annotations"] = json!({});
@@ -237,7 +255,11 @@ fn what_can_be_no_unit_is_refused_and_without_systemd_it_says_so() {
     let key = "org.systemd.property.TimeoutStopUSec";
     refused("", json!({ (key): "uint64 -1" }), &format!("annotations: {key}: "));
     refused("", json!({ "org.systemd.property.a.b": "1" }), "annotations: org.systemd.property.a.b: ");
-    refused("", json!({ (key): "uint64 1" }), "systemd is not to be reached: /run/systemd/private: no such file");
+    refused(
+        "",
+        json!({ (key): "uint64 1" }),
+        "systemd is not to be reached: /run/systemd/private: no such file",
+    );
     host.sh("DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/nowhere bulkhead oci --systemd-cgroup run --bundle /run/b one")
         .fails(1, "DBUS_SYSTEM_BUS_ADDRESS says unix:path=/run/nowhere: no such file");
     host.sh("bulkhead oci list -q").prints("");

@@ -82,8 +82,9 @@ impl Created {
         let made = match &layout {
             Layout::V1(hierarchies) => v1::create(hierarchies, cgroup)
                 .map(|(groups, warnings)| Created::with(Version::V1(groups), warnings)),
-            Layout::V2(mount) => v2::create(mount, cgroup)
-                .map(|(group, warnings)| Created::with(Version::V2(group), warnings)),
+            Layout::V2(mount) => {
+                v2::create(mount, cgroup).map(|(group, warnings)| Created::with(Version::V2(group), warnings))
+            }
         };
         let made = made.and_then(|made| {
             match (cgroup.delegate, &made.version) {
@@ -325,7 +326,8 @@ pub fn has_processes_anywhere(path: &str) -> Result<bool> {
     let mut all = folders(path)?;
     all.extend(layout::counted_by_systemd()?.iter().map(|mount| below(mount, path)));
     let taken = |folder: &PathBuf| {
-        let read = |folder: &PathBuf| std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        let read =
+            |folder: &PathBuf| std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
         with_descendants(folder).iter().any(|folder| !read(folder).trim().is_empty())
     };
     Ok(all.iter().any(taken))

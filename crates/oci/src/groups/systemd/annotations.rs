@@ -36,7 +36,9 @@ fn property(name: &str, value: &str) -> std::result::Result<Property, String> {
         format!("{value:?} is no value: write a number, true, false, 'text', uint64 5 or ['a', 'b']")
     })?;
     match name.strip_suffix("Sec") {
-        Some(stem) if !name.ends_with("USec") => Ok(Property::new(&format!("{stem}USec"), microseconds(&parsed)?)),
+        Some(stem) if !name.ends_with("USec") => {
+            Ok(Property::new(&format!("{stem}USec"), microseconds(&parsed)?))
+        }
         _ => Ok(Property::new(name, parsed)),
     }
 }
@@ -53,8 +55,8 @@ fn microseconds(seconds: &Variant<'_>) -> std::result::Result<Variant<'static>, 
         Variant::I64(n) => Some((*n).into()),
         Variant::U64(n) => Some((*n).into()),
         // Below this a double has every microsecond.
-        #[allow(clippy::cast_possible_truncation)]
-        Variant::F64(n) if (0.0..1e9).contains(n) => return Ok(Variant::U64((*n * 1e6) as i64 as u64)),
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Variant::F64(n) if (0.0..1e9).contains(n) => return Ok(Variant::U64((*n * 1e6) as u64)),
         _ => None,
     };
     whole
@@ -99,7 +101,9 @@ impl<'t> Reader<'t> {
                             self.blank();
                             self.typed(signature)
                         }
-                        None if word.contains(['.', 'e', 'E']) && !word.starts_with("0x") => number(word, "d"),
+                        None if word.contains(['.', 'e', 'E']) && !word.starts_with("0x") => {
+                            number(word, "d")
+                        }
                         None => number(word, "i"),
                     },
                 }
@@ -270,8 +274,30 @@ mod tests {
         }
         assert_eq!(parse(r"'a\'b'"), Some(Variant::Str("a'b".into())));
         for bad in [
-            "", "x", "'", "'a", "[", "[1", "[1 2]", "[1,'a']", "[]", "5 6", "uint64", "uint64 -1", "byte 256",
-            "99999999999", "@", "@as", "@as [1]", "1e999", "[[1]]", "objectpath 'x'", "(1, 2)", "nan", "0x", "--1",
+            "",
+            "x",
+            "'",
+            "'a",
+            "[",
+            "[1",
+            "[1 2]",
+            "[1,'a']",
+            "[]",
+            "5 6",
+            "uint64",
+            "uint64 -1",
+            "byte 256",
+            "99999999999",
+            "@",
+            "@as",
+            "@as [1]",
+            "1e999",
+            "[[1]]",
+            "objectpath 'x'",
+            "(1, 2)",
+            "nan",
+            "0x",
+            "--1",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
@@ -279,7 +305,8 @@ mod tests {
 
     #[test]
     fn seconds_become_microseconds() {
-        let value = |name: &str, text: &str| property(name, text).map(|property| (property.name, property.value));
+        let value =
+            |name: &str, text: &str| property(name, text).map(|property| (property.name, property.value));
         let stop = |n: u64| Ok(("TimeoutStopUSec".to_owned(), Variant::U64(n)));
         assert_eq!(value("TimeoutStopSec", "5"), stop(5_000_000));
         assert_eq!(value("TimeoutStopSec", "0.25"), stop(250_000));

@@ -123,7 +123,8 @@ impl Bus {
     ) -> Result<Message, Failure> {
         self.serial += 1;
         let bytes = message::call(self.serial, to, method, body);
-        let bytes = bytes.map_err(|error| Failure::Broken(format!("{method} cannot be asked for: {error}")))?;
+        let bytes =
+            bytes.map_err(|error| Failure::Broken(format!("{method} cannot be asked for: {error}")))?;
         self.socket.get_mut().write_all(&bytes)?;
         loop {
             let message = self.next()?;

@@ -75,7 +75,8 @@ pub(super) fn call<B: Serialize + Type>(
     ];
     fields.extend(to.destination.map(|name| (field::DESTINATION, Variant::Str(name.into()))));
     let size = u32::try_from(encoded.len()).map_err(|_| zbus::Error::ExcessData)?;
-    let mut bytes = to_bytes(Context::new(LE, 0), &(b'l', CALL, 0u8, VERSION, size, serial, fields))?.to_vec();
+    let mut bytes =
+        to_bytes(Context::new(LE, 0), &(b'l', CALL, 0u8, VERSION, size, serial, fields))?.to_vec();
     if !signature.is_empty() {
         add_signature(&mut bytes, &signature)?;
     }

@@ -37,7 +37,10 @@ pub(super) fn accounting(layout: &Layout) -> Vec<Property> {
 /// The limit of processes.
 pub(super) fn of_tasks(limits: &Limits) -> Vec<Property> {
     let limit = limits.pids.map(|limit| Property::new("TasksMax", unlimited(limit)));
-    limit.into_iter().chain(limits.unified.iter().flat_map(|(file, value)| tasks(file, value.trim()))).collect()
+    limit
+        .into_iter()
+        .chain(limits.unified.iter().flat_map(|(file, value)| tasks(file, value.trim())))
+        .collect()
 }
 
 fn tasks(file: &str, value: &str) -> Option<Property> {
@@ -48,7 +51,8 @@ fn tasks(file: &str, value: &str) -> Option<Property> {
 /// All other limits that systemd knows.
 pub(super) fn of(limits: &Limits, layout: &Layout) -> Vec<Property> {
     let mut all = Vec::new();
-    let mut number = |name: &str, value: Option<u64>| all.extend(value.map(|value| Property::new(name, value)));
+    let mut number =
+        |name: &str, value: Option<u64>| all.extend(value.map(|value| Property::new(name, value)));
     if is_v1(layout) {
         number("MemoryLimit", limits.memory.map(unlimited));
         number("CPUShares", limits.cpu_shares);
@@ -76,7 +80,8 @@ pub(super) fn of(limits: &Limits, layout: &Layout) -> Vec<Property> {
 /// Files of version 2 that are properties too.
 fn unified(file: &str, value: &str) -> Vec<Property> {
     let number = || if value == "max" { Some(UNLIMITED) } else { value.parse().ok() };
-    let one = |name: &str, value: Option<u64>| value.map(|value| Property::new(name, value)).into_iter().collect();
+    let one =
+        |name: &str, value: Option<u64>| value.map(|value| Property::new(name, value)).into_iter().collect();
     match file {
         "memory.max" => one("MemoryMax", number()),
         "memory.high" => one("MemoryHigh", number()),
@@ -93,7 +98,9 @@ fn unified(file: &str, value: &str) -> Vec<Property> {
                 .collect()
         }
         "cpuset.cpus" => bits(value).map(|bits| Property::new("AllowedCPUs", bits)).into_iter().collect(),
-        "cpuset.mems" => bits(value).map(|bits| Property::new("AllowedMemoryNodes", bits)).into_iter().collect(),
+        "cpuset.mems" => {
+            bits(value).map(|bits| Property::new("AllowedMemoryNodes", bits)).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }

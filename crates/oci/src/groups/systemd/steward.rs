@@ -37,7 +37,8 @@ impl Steward {
             Cloned::Child => {
                 drop(ours);
                 let voice = Voice(theirs.as_fd());
-                let killed = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+                let killed =
+                    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
                 // One that was killed before that tells nobody of its death any more.
                 let orphaned = rustix::process::getppid() != Some(maker);
                 if killed.is_ok() && !orphaned {
@@ -65,7 +66,10 @@ impl Steward {
             match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&until)) {
                 Err(rustix::io::Errno::INTR) => {}
                 Ok(0) => {
-                    return Err(Error::new(STEP, format!("systemd has not answered within {PATIENCE} seconds")));
+                    return Err(Error::new(
+                        STEP,
+                        format!("systemd has not answered within {PATIENCE} seconds"),
+                    ));
                 }
                 polled => {
                     polled.step(STEP, || "wait for systemd")?;

@@ -111,7 +111,9 @@ mod tests {
         assert_eq!(path(":docker:x"), "/system.slice/docker-x.scope");
         assert_eq!(path("a-b.slice:p:x"), "/a.slice/a-b.slice/p-x.scope");
         assert_eq!(path("-.slice::x"), "/x.scope");
-        for bad in ["/a/b", "a", "a:b", "a:b:c:d", "a.slice:b:", "a:b:c", "a.slice:b:c/d", "a.slice:b:x.slice"] {
+        for bad in
+            ["/a/b", "a", "a:b", "a:b:c:d", "a.slice:b:", "a:b:c", "a.slice:b:c/d", "a.slice:b:x.slice"]
+        {
             assert!(Unit::parse(bad, "one").is_err(), "{bad}");
         }
         assert!(Unit::parse("", &"x".repeat(250)).is_err());
