@@ -172,21 +172,19 @@ fn attached_before_the_start_and_after_it() {
         api.by(&docker, "logs one").prints("begun\nfed\nover\nbegun\nmore\nover");
         api.by(&docker, "rm one").run().succeeds();
 
-        api.by(&docker, "run -d --name two busybox sh -c 'trap \"echo ended; exit 3\" TERM; while :; do sleep 0.05; done'")
-            .run()
-            .succeeds();
-        let script = format!("{docker} -H unix://{SOCKET} attach two & echo $! > /tmp/attached; wait $!");
+        let trap = "trap \"echo ended; exit 3\" TERM; while :; do sleep 0.05; done";
+        let two = api.by(&docker, &format!("run -d busybox sh -c '{trap}'")).stdout();
+        let script = format!("{docker} -H unix://{SOCKET} attach {two} & echo $! > /tmp/attached; wait $!");
         let mut attached = api.host.sh(&script).start();
-        until("it is attached", || {
-            api.docker("events --since 1 --until $(date +%s.%N) --filter container=two --filter event=attach")
-                .stdout()
-                .contains("attach")
-        });
+        let events = format!(
+            "events --since 1 --until $(date +%s.%N) --filter container={two} --filter event=attach --format '{{{{.Action}}}}'"
+        );
+        until("it is attached", || api.docker(&events).stdout() == "attach");
         // A signal that the client gets goes to the program.
         api.host.sh("kill -TERM $(cat /tmp/attached)").run().succeeds();
         let done = attached.finish();
         assert_eq!((done.code(), done.stdout()), (3, "ended\n".into()));
-        api.by(&docker, "rm two").run().succeeds();
+        api.by(&docker, &format!("rm {two}")).run().succeeds();
     }
     api.finish();
 }
