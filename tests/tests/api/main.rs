@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod archives;
+mod attach;
 mod containers;
 mod filters;
 mod images;
