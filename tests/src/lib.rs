@@ -28,6 +28,7 @@ pub mod images;
 pub mod leftovers;
 pub mod measure;
 pub mod pty;
+pub mod registry;
 pub mod served;
 pub mod skip;
 pub mod vm;

@@ -86,6 +86,21 @@ impl Served {
         all
     }
 
+    /// The same, each with what leads it to this server: for scripts.
+    #[must_use]
+    pub fn docker_commands(&self) -> Vec<String> {
+        self.dockers().iter().map(|docker| format!("{docker} -H unix://{SOCKET}")).collect()
+    }
+
+    /// Plain HTTP with a body of any bytes: the status, then what came back.
+    pub fn send(&self, method: &str, path: &str, body: impl Into<Vec<u8>>) -> Cmd {
+        let script = format!(
+            "curl -sS --globoff --unix-socket {SOCKET} -X {method} -H 'Content-Type: application/x-tar' \
+             --data-binary @- --output /tmp/body --write-out '%{{http_code}}\\n' 'http://d{path}' && cat /tmp/body"
+        );
+        self.host.sh(&script).stdin(body)
+    }
+
     /// One of these.
     pub fn by(&self, docker: &str, words: &str) -> Cmd {
         self.host.sh(&format!("{docker} -H unix://{SOCKET} {words}"))

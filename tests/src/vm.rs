@@ -47,6 +47,24 @@ impl Machine {
         self
     }
 
+    /// Puts a copy of `program` of this computer where it is, with the libraries that ldd(1) names.
+    ///
+    /// # Panics
+    /// When ldd cannot be run.
+    #[must_use]
+    pub fn with_libraries(mut self, program: &str) -> Self {
+        let named = Command::new("ldd").arg(program).output().unwrap_or_else(|error| panic!("ldd: {error}"));
+        let named = String::from_utf8_lossy(&named.stdout).into_owned();
+        let paths = named.split_whitespace().filter(|word| word.starts_with('/'));
+        for path in std::iter::once(program).chain(paths) {
+            let inside = path.trim_start_matches('/');
+            if !self.files.iter().any(|(known, _)| known == inside) {
+                self.files.push((inside.to_owned(), PathBuf::from(path)));
+            }
+        }
+        self
+    }
+
     /// Boots, runs `checks` (which /bin/sh of busybox reads after the helpers of `report.sh`), and powers off.
     /// `Err` says what this computer lacks to do so.
     ///

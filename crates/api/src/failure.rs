@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use bulkhead_engine::Error;
 use bulkhead_engine::filters::FilterError;
 use bulkhead_engine::registry::RegistryError;
+use bulkhead_engine::{Error, ImageError, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::filters::InvalidFilters;
@@ -45,6 +45,13 @@ impl From<Error> for Failure {
             Error::NotFound { .. } => StatusCode::NOT_FOUND,
             Error::Conflict(_) => StatusCode::CONFLICT,
             Error::Invalid(_) => StatusCode::BAD_REQUEST,
+            Error::Files { why, .. } => match why {
+                Refusal::Missing => StatusCode::NOT_FOUND,
+                Refusal::ReadOnly => StatusCode::FORBIDDEN,
+                Refusal::Senseless => StatusCode::BAD_REQUEST,
+                Refusal::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Error::Image(error) => of_image(error),
             // A program that is not there or cannot be executed is the client's mistake.
             Error::Birth(error) if matches!(error.exit_code(), 126 | 127) => StatusCode::BAD_REQUEST,
             Error::Registry(error) => of_registry(error),
@@ -63,6 +70,16 @@ impl From<InvalidFilters> for Failure {
 impl From<FilterError> for Failure {
     fn from(error: FilterError) -> Failure {
         Failure::bad(error.to_string())
+    }
+}
+
+/// An archive, a name or a change that makes no sense is the client's.
+fn of_image(error: &ImageError) -> StatusCode {
+    match error {
+        ImageError::Io { .. } | ImageError::NoSpace { .. } | ImageError::NotFound { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 

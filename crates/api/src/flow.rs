@@ -2,6 +2,9 @@
 //!
 //! The pipe is all that is kept of it, so a client that reads slowly makes the process wait, and costs no memory. A
 //! client that goes ends the process: whoever only tells has nothing to finish.
+//!
+//! A body is whole when its process says so, by a byte in a pipe of its own. Without that the answer is broken off (the last
+//! chunk is missing), and the client knows that it has half of an archive.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
@@ -22,11 +25,21 @@ const PIECE: usize = 64 * 1024;
 pub(crate) struct Flow {
     pipe: Receiver,
     process: OwnedFd,
+    /// Where its last word comes from; reading it does not wait.
+    last_word: OwnedFd,
 }
 
 impl Flow {
-    pub(crate) fn new(pipe: Receiver, process: OwnedFd) -> Flow {
-        Flow { pipe, process }
+    pub(crate) fn new(pipe: Receiver, process: OwnedFd, last_word: OwnedFd) -> Flow {
+        Flow { pipe, process, last_word }
+    }
+
+    /// How it ends when nothing more comes.
+    fn end(&self) -> Option<Result<Frame<Bytes>, std::io::Error>> {
+        match rustix::io::read(&self.last_word, &mut [0; 1]) {
+            Ok(1) => None,
+            _ => Some(Err(std::io::Error::other("the process that made this answer has not finished it"))),
+        }
     }
 }
 
@@ -45,7 +58,8 @@ impl Body for Flow {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        poll_piece(&mut self.pipe, context)
+        let piece = ready!(poll_piece(&mut self.pipe, context));
+        Poll::Ready(piece.or_else(|| self.end()))
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `execs` | programs that clients want run in containers |
 //! | `descriptors` | pipes, terminals and supervisors that are waited for |
 //! | [`filters`] | `?filters=` |
+//! | `messages` | Docker's lines of JSON that tell how far something is |
 //! | `moments` | times as clients write them |
 //! | `failure` | an error as Docker's status and message |
 //!
@@ -40,6 +41,7 @@ pub mod filters;
 mod flow;
 mod hijack;
 mod listen;
+mod messages;
 mod moments;
 mod overdue;
 mod passed;

@@ -16,7 +16,7 @@ use axum::body::Bytes;
 use bulkhead_engine::detach_keys::DetachKeys;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::descriptors::{Hangup, Stream};
@@ -75,11 +75,33 @@ impl Session {
             }
             io::Result::Ok(())
         };
-        tokio::select! {
-            () = feed(&mut reader, early, input, keys) => {}
+        let said_all = Notify::new();
+        let feeding = async {
+            match feed(&mut reader, early, input, keys).await {
+                Fed::Left => {}
+                // It may still listen.
+                Fed::All => {
+                    said_all.notify_one();
+                    pending().await
+                }
+            }
+        };
+        // What a client said before it went is passed on, as far as the program takes it.
+        let rest = async || drop(timeout(AT_THE_END, said_all.notified()).await);
+        let going = async {
+            gone(hangup).await;
+            rest().await;
+        };
+        let told = async {
             // A client that cannot be written to has gone.
-            _ = telling => {}
-            () = gone(hangup) => {}
+            if telling.await.is_err() {
+                rest().await;
+            }
+        };
+        tokio::select! {
+            () = feeding => {}
+            () = told => {}
+            () = going => {}
         }
         drop(place);
         let _ = writer.shutdown().await;
@@ -96,14 +118,21 @@ async fn gone(hangup: Option<Hangup>) {
     }
 }
 
-/// Copies what the client says to the program. Ends when the client leaves by its keys; one that has said everything may
-/// still listen.
+/// How what a client says has ended.
+enum Fed {
+    /// It left by its keys.
+    Left,
+    /// It has nothing more to say.
+    All,
+}
+
+/// Copies what the client says to the program.
 async fn feed<S: AsyncRead>(
     reader: &mut ReadHalf<S>,
     early: Bytes,
     mut input: Option<Arc<Stream>>,
     mut keys: DetachKeys,
-) {
+) -> Fed {
     let mut buffer = vec![0; PIECE];
     let mut passed = Vec::new();
     let mut said = early;
@@ -116,18 +145,17 @@ async fn feed<S: AsyncRead>(
             input = None;
         }
         if left {
-            return;
+            return Fed::Left;
         }
         passed.clear();
         match reader.read(&mut buffer).await {
             Ok(length) if length > 0 => {
                 said = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
             }
-            _ => break,
+            // Its end is the input's.
+            _ => return Fed::All,
         }
     }
-    drop(input);
-    pending().await
 }
 
 async fn pass_on(mut flow: Flow, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {

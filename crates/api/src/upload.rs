@@ -27,16 +27,33 @@ pub(crate) fn receive(body: Body) -> Result<OwnedFd, Failure> {
     Ok(read)
 }
 
-async fn copy(mut body: Body, mut pipe: Sender) -> io::Result<()> {
+async fn copy(mut body: Body, pipe: Sender) -> io::Result<()> {
+    let mut pipe = Some(pipe);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(io::Error::other)?.into_data() else { continue };
-        if !data.is_empty() {
-            let length = u32::try_from(data.len()).map_err(io::Error::other)?;
-            pipe.write_all(&length.to_ne_bytes()).await?;
-            pipe.write_all(&data).await?;
+        if let Some(open) = pipe.as_mut().filter(|_| !data.is_empty())
+            && pass_on(open, &data).await.is_err()
+        {
+            // A client that is still sending would not hear the answer if nobody took what it sends.
+            pipe = None;
         }
     }
-    pipe.write_all(&0u32.to_ne_bytes()).await
+    match pipe {
+        Some(mut pipe) => pipe.write_all(&0u32.to_ne_bytes()).await,
+        None => Ok(()),
+    }
+}
+
+async fn pass_on(pipe: &mut Sender, data: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(data.len()).map_err(io::Error::other)?;
+    pipe.write_all(&length.to_ne_bytes()).await?;
+    pipe.write_all(data).await
+}
+
+/// The body among the descriptors that a job is given: the last of them.
+pub(crate) fn given(descriptors: &mut Vec<OwnedFd>) -> Result<Upload, Failure> {
+    let pipe = descriptors.pop().ok_or_else(|| Failure::ours("the request's body was not handed over"))?;
+    Ok(Upload::new(pipe))
 }
 
 /// What a client sends, as its request's process reads it. A client that goes before the end is `UnexpectedEof`.

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bulkhead_engine::{Engine, Programs, Roots, UsualUsers};
 use bulkhead_sys::channel;
@@ -38,6 +38,7 @@ const FAILED: u8 = b'-';
 /// What ends a message that is whole.
 const END: u8 = b'.';
 
+const SIGPIPE: i32 = 13;
 const SIGCHLD: i32 = 17;
 
 /// What every request gets. A request's process has it as it was when it was cloned.
@@ -81,6 +82,10 @@ pub(crate) enum Form {
     Raw,
     /// Frames of two streams.
     Multiplexed,
+    /// A tar.
+    Tar,
+    /// A tar, as `export` calls it.
+    Bytes,
 }
 
 impl Form {
@@ -89,11 +94,14 @@ impl Form {
             Form::Json => b'j',
             Form::Raw => b'r',
             Form::Multiplexed => b'm',
+            Form::Tar => b't',
+            Form::Bytes => b'b',
         }
     }
 
     fn of(letter: u8) -> Option<Form> {
-        [Form::Json, Form::Raw, Form::Multiplexed].into_iter().find(|form| form.letter() == letter)
+        let all = [Form::Json, Form::Raw, Form::Multiplexed, Form::Tar, Form::Bytes];
+        all.into_iter().find(|form| form.letter() == letter)
     }
 
     pub(crate) fn media_type(self) -> &'static str {
@@ -101,9 +109,14 @@ impl Form {
             Form::Json => "application/json",
             Form::Raw => "application/vnd.docker.raw-stream",
             Form::Multiplexed => "application/vnd.docker.multiplexed-stream",
+            Form::Tar => "application/x-tar",
+            Form::Bytes => "application/octet-stream",
         }
     }
 }
+
+/// A header beyond those that every answer has: its name, in small letters, and its value.
+pub(crate) type Extra = (String, String);
 
 /// Where the process of a request writes what is sent while it writes it.
 pub(crate) struct Out {
@@ -114,9 +127,51 @@ pub(crate) struct Out {
 impl Out {
     /// Answers that the request can be served; the body follows, in this form.
     pub(crate) fn begin(&mut self, form: Form) -> Result<&mut File, Failure> {
+        self.begin_with(form, &[])
+    }
+
+    /// The same, with more headers.
+    pub(crate) fn begin_with(&mut self, form: Form, headers: &[Extra]) -> Result<&mut File, Failure> {
         self.begun = true;
-        self.pipe.write_all(&[DONE, form.letter()]).map_err(gone)?;
+        let headers = serde_json::to_vec(headers).map_err(|error| gone(error.into()))?;
+        let length = u32::try_from(headers.len()).map_err(|error| gone(std::io::Error::other(error)))?;
+        let head = [[DONE, form.letter()].as_slice(), &length.to_ne_bytes(), &headers].concat();
+        self.pipe.write_all(&head).map_err(gone)?;
         Ok(&mut self.pipe)
+    }
+
+    /// Whether the body has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Another descriptor of the body's pipe, for whoever writes there after the beginning.
+    pub(crate) fn descriptor(&self) -> Result<OwnedFd, Failure> {
+        self.pipe.try_clone().map(OwnedFd::from).map_err(gone)
+    }
+
+    /// A body that begins with its first byte, so that what fails before it is told as a failure.
+    pub(crate) fn when_written(&mut self, form: Form) -> Late<'_> {
+        Late { out: self, form }
+    }
+}
+
+/// See [`Out::when_written`].
+pub(crate) struct Late<'a> {
+    out: &'a mut Out,
+    form: Form,
+}
+
+impl Write for Late<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if !self.out.begun {
+            self.out.begin(self.form).map_err(|failure| std::io::Error::other(failure.to_string()))?;
+        }
+        self.out.pipe.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -151,21 +206,28 @@ impl Worker {
     }
 
     /// Begins a job that writes its answer bit by bit. What fails before the first of it is told as a failure; what fails
-    /// later ends the body, and whoever runs the server is told.
+    /// later breaks the body off, and whoever runs the server is told. Second: where the last word comes from, without which
+    /// the body is not whole: a killed process says none.
     fn send_flowing(
         house: &House,
-        given: Vec<OwnedFd>,
+        mut given: Vec<OwnedFd>,
         job: impl FnOnce(&mut Engine, Vec<OwnedFd>, &mut Out) -> Result<(), Failure>,
-    ) -> Result<Worker, Failure> {
-        Worker::begin(house, given, |engine, given, answer| {
+    ) -> Result<(Worker, OwnedFd), Failure> {
+        let failed = |error: rustix::io::Errno| Failure::ours(format!("cannot make a pipe: {error}"));
+        let (last_word, says_it) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(failed)?;
+        given.push(says_it);
+        let worker = Worker::begin(house, given, |engine, mut given, answer| {
+            let Some(says_it) = given.pop() else { return };
             let Ok(pipe) = answer.try_clone() else { return };
             let mut out = Out { pipe, begun: false };
             match engine.and_then(|engine| job(engine, given, &mut out)) {
-                Ok(()) => {}
+                // Said before the body's pipe is closed, so that it is there when its end is seen.
+                Ok(()) => drop(rustix::io::write(&says_it, &[END])),
                 Err(failure) if out.begun => eprintln!("bulkhead serve: an answer ends early: {failure}"),
                 Err(failure) => tell::<()>(answer, Err(failure)),
             }
-        })
+        })?;
+        Ok((worker, last_word))
     }
 
     /// The process: it ends when `work` has told what came of it. `given` are its own from then on, and no longer the
@@ -198,14 +260,19 @@ impl Worker {
     }
 
     /// What flows, after the first word.
-    async fn flow(mut self) -> Result<(Form, Flow), Failure> {
+    async fn flow(mut self, last_word: OwnedFd) -> Result<(Form, Vec<Extra>, Flow), Failure> {
         let mut first = [0];
         self.answer.read_exact(&mut first).await.map_err(|_| killed())?;
         if first == [DONE] {
             self.answer.read_exact(&mut first).await.map_err(|_| killed())?;
             let [letter] = first;
             let form = Form::of(letter).ok_or_else(killed)?;
-            return Ok((form, Flow::new(self.answer, self.process)));
+            let mut length = [0; 4];
+            self.answer.read_exact(&mut length).await.map_err(|_| killed())?;
+            let mut headers = vec![0; u32::from_ne_bytes(length) as usize];
+            self.answer.read_exact(&mut headers).await.map_err(|_| killed())?;
+            let headers = understood(&headers)?;
+            return Ok((form, headers, Flow::new(self.answer, self.process, last_word)));
         }
         let mut why = Vec::new();
         let whole = self.answer.read_to_end(&mut why).await.is_ok() && why.pop() == Some(END);
@@ -252,6 +319,8 @@ fn live(
         return work(Err(failure), given, &mut answer);
     }
     signals::reset();
+    // As in a command (Rust's runtime ignores it): who stops reading is an error to whoever writes, and no death.
+    signals::ignore(SIGPIPE);
     match Engine::open(house.roots.clone(), house.programs.clone()) {
         Err(error) => work(Err(error.into()), given, &mut answer),
         Ok(mut engine) => {
@@ -349,12 +418,13 @@ pub(crate) async fn flow(
     flow_with(house, Vec::new(), |engine, _, out| job(engine, out)).await
 }
 
-/// The same, not yet an answer.
+/// The same, for whoever passes it on itself.
 pub(crate) async fn flow_of(
     house: &House,
     job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure> + Send,
-) -> Result<(Form, Flow), Failure> {
-    Worker::send_flowing(house, Vec::new(), |engine, _, out| job(engine, out))?.flow().await
+) -> Result<Flow, Failure> {
+    let (worker, last_word) = Worker::send_flowing(house, Vec::new(), |engine, _, out| job(engine, out))?;
+    Ok(worker.flow(last_word).await?.2)
 }
 
 /// Does a job that writes its answer bit by bit, with descriptors of the server's.
@@ -363,7 +433,14 @@ pub(crate) async fn flow_with(
     given: Vec<OwnedFd>,
     job: impl FnOnce(&mut Engine, Vec<OwnedFd>, &mut Out) -> Result<(), Failure> + Send,
 ) -> Result<Response, Failure> {
-    let worker = Worker::send_flowing(house, given, job)?;
-    let (form, flow) = worker.flow().await?;
-    Ok(([(CONTENT_TYPE, form.media_type())], Body::new(flow)).into_response())
+    let (worker, last_word) = Worker::send_flowing(house, given, job)?;
+    let (form, extra, flow) = worker.flow(last_word).await?;
+    let mut response = ([(CONTENT_TYPE, form.media_type())], Body::new(flow)).into_response();
+    for (name, value) in extra {
+        let unfit = |error: String| Failure::ours(format!("cannot answer with the header {name}: {error}"));
+        let value = HeaderValue::from_str(&value).map_err(|error| unfit(error.to_string()))?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| unfit(error.to_string()))?;
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
 }

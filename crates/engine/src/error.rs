@@ -19,6 +19,14 @@ pub enum Error {
     /// What was asked for makes no sense, or this machine cannot hold it.
     #[error("{0}")]
     Invalid(String),
+    /// A container's files cannot be read or written as asked.
+    #[error("{message}")]
+    Files {
+        /// What kind of failure it is.
+        why: Refusal,
+        /// The sentence.
+        message: String,
+    },
     /// The container's birth, or an exec's start, failed.
     #[error("{0}")]
     Birth(#[from] bulkhead_isolation::Error),
@@ -45,6 +53,19 @@ pub enum Error {
     /// What is on disk cannot be understood.
     #[error("{0}")]
     Corrupt(String),
+}
+
+/// Why something is not done with a container's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Refusal {
+    /// There is no such path.
+    Missing,
+    /// Nothing may be written there.
+    ReadOnly,
+    /// It makes no sense, or the archive does not.
+    Senseless,
+    /// The kernel, or a disk, failed.
+    Broken,
 }
 
 /// Docker's words.

@@ -49,13 +49,13 @@ use std::path::{Path, PathBuf};
 use bulkhead_image::Store as ImageStore;
 
 pub use bollard_stubs::models;
-pub use bulkhead_image::{ImportOptions, Loaded, Progress, Reference};
+pub use bulkhead_image::{ContainerConfig, ImageError, ImportOptions, Loaded, Platform, Progress, Reference};
 pub use bulkhead_isolation::TerminalSize;
 pub use bulkhead_registry as registry;
 pub use bulkhead_supervisor::client::Connection;
 pub use bulkhead_supervisor::protocol;
 pub use condition::Condition;
-pub use error::{Error, Result};
+pub use error::{Error, Refusal, Result};
 pub use roots::Roots;
 pub use store::containers::Container;
 

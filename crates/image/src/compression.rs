@@ -8,6 +8,16 @@ use crate::{ImageError, Result};
 /// `--ultra` or `--long`.
 const ZSTD_WINDOW_LOG: u32 = 25;
 
+/// A reader of the plain bytes of a stream, compressed or not.
+///
+/// # Errors
+/// A scheme that is not supported; the stream's.
+pub fn decompressed<'a>(mut source: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
+    let head = source.fill_buf().map_err(|error| ImageError::io("read the archive", error))?;
+    let compression = Compression::sniff(head)?;
+    compression.reader(source)
+}
+
 /// How the bytes are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compression {

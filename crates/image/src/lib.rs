@@ -56,6 +56,7 @@ mod tar;
 pub mod unpack;
 
 pub use commit::CommitOptions;
+pub use compression::decompressed;
 pub use config::{ContainerConfig, Empty, History, ImageConfig, RootFs, apply_changes};
 pub use digest::{Digest, HashingReader, HashingWriter};
 pub use error::ImageError;

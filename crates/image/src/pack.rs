@@ -171,9 +171,13 @@ fn empty(name: Vec<u8>) -> Entry {
     }
 }
 
-/// A path and a name below it; the root is empty.
+/// A path and a name below it; the root is empty, or `/` where names are to begin with that.
 pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
-    if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
+    match path {
+        b"" => name.to_vec(),
+        b"/" => [path, name].concat(),
+        _ => [path, b"/", name].concat(),
+    }
 }
 
 /// The names in a folder, in order.

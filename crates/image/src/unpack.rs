@@ -86,14 +86,15 @@ pub fn unpack(reader: impl Read, dirfd: impl AsFd, limits: &Limits) -> Result<Un
     unpack_recorded(reader, dirfd.as_fd(), None, limits, NoTap).map(|(_, unpacked, _)| unpacked)
 }
 
-/// How files are put into a folder that is somebody's already: not a layer, so no name means a removal, and what is there
-/// is only replaced by its like.
+/// How files are put into a folder that is somebody's already: not a layer, so no name means a removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plain {
     /// The folder that entries go to: a path without links below the folder that is entered.
     pub base: Vec<u8>,
     /// Whom everything is to belong to; `None`: whom the archive says.
     pub owner: Option<(u32, u32)>,
+    /// Whether a folder may take the place of something else, and something else that of a folder with all that is in it.
+    pub replace: bool,
 }
 
 /// Unpacks an uncompressed tar into a folder below `root`. Whatever links lie there or are in the archive, nothing outside

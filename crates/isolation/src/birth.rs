@@ -14,7 +14,7 @@ mod unborn;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::cgroups::Created;
+use crate::cgroups::{Cgroup, Created};
 use crate::error::{Result, Step};
 use crate::mounts::{Newborn, Said};
 use crate::namespaces::{self, net::NetNamespace, pid::PidNamespace};
@@ -54,6 +54,14 @@ const PATIENCE: i64 = 600;
 
 /// What is done on the way by whoever has a container born.
 pub trait Attendant {
+    /// Makes its control group. As it is: by the kernel's files.
+    ///
+    /// # Errors
+    /// Nothing is born.
+    fn group(&mut self, cgroup: &Cgroup) -> Result<Created> {
+        Created::create(cgroup)
+    }
+
     /// Wires its new network namespace.
     ///
     /// # Errors
@@ -109,7 +117,7 @@ pub fn bring(
     // Looked at before the clone: the child, in its own user namespace, would see that one.
     bulkhead_sys::namespaces::nested();
     namespaces::time::prepare(plan.namespaces.time)?;
-    let cgroup = Created::create(&plan.cgroup)?;
+    let cgroup = attendant.group(&plan.cgroup)?;
     trace.lap("control group");
     let born = bring_in(plan, handles, streams, attendant, &cgroup, trace);
     match born {

@@ -3,9 +3,11 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use bulkhead_isolation::birth::Attendant;
+use bulkhead_isolation::cgroups::{Cgroup, Created};
 use bulkhead_isolation::hooks::{self, Hook};
 use bulkhead_isolation::{Error, Result, Step};
 
+use crate::groups::Manager;
 use crate::loopback;
 use crate::process::ProcessId;
 use crate::state::Status;
@@ -14,12 +16,19 @@ use crate::store::Container;
 /// For one birth.
 pub(crate) struct Recorder<'a> {
     pub(crate) container: &'a mut Container,
+    /// Its group, and who makes that.
+    pub(crate) cgroup: Cgroup,
+    pub(crate) manager: &'a mut dyn Manager,
     pub(crate) hooks: Vec<Hook>,
     /// Whether its hooks have begun to run, so that those of its end must.
     pub(crate) began: bool,
 }
 
 impl Attendant for Recorder<'_> {
+    fn group(&mut self, cgroup: &Cgroup) -> Result<Created> {
+        self.manager.create(cgroup)
+    }
+
     fn wire(&mut self, network: BorrowedFd<'_>) -> Result<()> {
         loopback::up(network)
     }
@@ -38,6 +47,7 @@ impl Attendant for Recorder<'_> {
     }
 
     fn ready(&mut self, pid: i32) -> Result<()> {
+        self.manager.settle(&self.cgroup)?;
         self.container.state.first =
             ProcessId::of(pid).step("state", || "look at the container's process")?;
         self.container.write().map_err(|error| Error::new("state", error.to_string()))

@@ -11,6 +11,7 @@ use clap::Args;
 use crate::attendant::Recorder;
 use crate::commands::Context;
 use crate::error::{Doing, Error, Result, text};
+use crate::groups::{self, Place};
 use crate::log::now_exactly;
 use crate::spec::process::Process;
 use crate::spec::{Checked, Spec};
@@ -66,14 +67,12 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
     if flags.no_pivot {
         return Err(Error::unsupported("--no-pivot"));
     }
-    if context.systemd_cgroup {
-        return Err(Error::unsupported("--systemd-cgroup"));
-    }
     let bundle =
         flags.bundle.canonicalize().doing(|| format!("find the bundle {}", flags.bundle.display()))?;
     let spec = Spec::load(&bundle)?;
-    let group = group(spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()), &flags.id)?;
-    let mut checked = spec.check(&bundle, &group)?;
+    let path = spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref());
+    let place = Place::choose(path, &flags.id, context.systemd_cgroup, spec.annotations.as_ref())?;
+    let mut checked = spec.check(&bundle, &place.path)?;
     checked.warnings.iter().for_each(|warning| context.log.warn(warning));
     if let Some(note) = spec.process.as_ref().and_then(Process::note) {
         context.log.note(&note);
@@ -93,15 +92,28 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
         }
         (None, _) => None,
     };
-    let mut container = context.store.create(record(&spec, &checked, flags, &bundle, &group)?)?;
-    if cgroups::has_processes(&group) {
-        container.remove()?;
-        return Err(Error::invalid(format!(
-            "container's cgroup is not empty: {group} has processes of somebody else's"
-        )));
+    let mut container = context.store.create(record(&spec, &checked, flags, &bundle, &place)?)?;
+    let group = &place.path;
+    let recorded = container.state.clone();
+    let mut manager = groups::of(&recorded);
+    match manager.is_taken() {
+        Ok(false) => {}
+        taken => {
+            container.remove()?;
+            taken?;
+            return Err(Error::invalid(format!(
+                "container's cgroup is not empty: {group} has processes of somebody else's"
+            )));
+        }
     }
     let hooks = spec.hooks.clone().unwrap_or_default();
-    let mut recorder = Recorder { container: &mut container, hooks: hooks.create_runtime(), began: false };
+    let mut recorder = Recorder {
+        container: &mut container,
+        cgroup: checked.plan.cgroup.clone(),
+        manager: manager.as_mut(),
+        hooks: hooks.create_runtime(),
+        began: false,
+    };
     let born = bear(&mut checked, &mut recorder, mode);
     let began = recorder.began;
     let finished = born.and_then(|born| {
@@ -116,7 +128,7 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
         }
         Err(error) => {
             // The first error is the one to tell.
-            cgroups::clear(&group);
+            let _ = manager.remove();
             if began {
                 let _ = hooks::run(&hooks.poststop(), &container.state.for_hooks(Status::Stopped));
             }
@@ -177,7 +189,7 @@ pub(crate) fn write_pid(file: &Path, pid: i32) -> Result<()> {
     std::fs::rename(&part, file).doing(doing)
 }
 
-fn record(spec: &Spec, checked: &Checked, flags: &Flags, bundle: &Path, group: &str) -> Result<State> {
+fn record(spec: &Spec, checked: &Checked, flags: &Flags, bundle: &Path, place: &Place) -> Result<State> {
     let linux = spec.linux();
     Ok(State {
         id: flags.id.clone(),
@@ -188,30 +200,13 @@ fn record(spec: &Spec, checked: &Checked, flags: &Flags, bundle: &Path, group: &
         rootfs: checked.rootfs.clone(),
         annotations: spec.annotations.clone().unwrap_or_default(),
         owner: rustix::process::geteuid().as_raw(),
-        cgroup: group.to_owned(),
-        cgroup_paths: cgroups::folders(group)?,
+        cgroup: place.path.clone(),
+        cgroup_paths: cgroups::folders(&place.path)?,
+        unit: place.unit.clone(),
         namespaces: checked.plan.namespaces.clone(),
         process: spec.process.clone().unwrap_or_default(),
         seccomp: linux.seccomp,
         personality: linux.personality,
         hooks: spec.hooks.clone().unwrap_or_default(),
-    })
-}
-
-/// The control group: as the configuration says, below the root of each hierarchy; a relative path is below the
-/// runtime's own.
-fn group(path: Option<&str>, id: &str) -> Result<String> {
-    const OWN: &str = "/bulkhead-runtime";
-    let path = path.unwrap_or_default();
-    if path.split('/').any(|part| part == "..") {
-        return Err(Error::invalid(format!("config.json: linux.cgroupsPath: {path:?} leads upwards")));
-    }
-    Ok(match path.strip_prefix('/') {
-        Some(rest) if !rest.trim_matches('/').is_empty() => format!("/{}", rest.trim_matches('/')),
-        Some(_) => {
-            return Err(Error::invalid("config.json: linux.cgroupsPath: the root is no container's group"));
-        }
-        None if path.is_empty() => format!("{OWN}/{id}"),
-        None => format!("{OWN}/{}", path.trim_matches('/')),
     })
 }

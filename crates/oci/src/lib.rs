@@ -30,6 +30,8 @@
 //!
 //! Nobody stays beside a container: no shim, no supervisor. Who wants its exit code is its parent, as with runc.
 //!
+//! **Control groups** are made by this runtime or, with `--systemd-cgroup`, by systemd: [`groups`].
+//!
 //! **Hooks** run where the specification says: `prestart` and `createRuntime` here, when the container's mounts are attached
 //! and its root is not yet changed; `createContainer` then in the child, which still has the host's tree around it;
 //! `startContainer` in the child, right before its program; `poststart` and `poststop` here.
@@ -41,6 +43,7 @@ mod commands;
 mod console;
 mod error;
 mod foreground;
+pub mod groups;
 mod launch;
 mod listener;
 mod log;

@@ -39,6 +39,9 @@ pub struct State {
     pub cgroup: String,
     /// Its folders.
     pub cgroup_paths: Vec<PathBuf>,
+    /// The unit that it belongs to, if systemd made it.
+    #[serde(default)]
+    pub unit: Option<crate::groups::Unit>,
     /// Its namespaces.
     pub namespaces: Namespaces,
     /// What later programs begin with: the configuration's process.

@@ -208,7 +208,7 @@ impl Container {
 /// Removes what a killed `create` left.
 fn bury(folder: &Path, state: Option<&State>) {
     if let Some(state) = state {
-        cgroups::clear(&state.cgroup);
+        let _ = crate::groups::of(state).remove();
     }
     // What cannot be removed is met again.
     let _ = remove(folder);

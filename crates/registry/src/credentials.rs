@@ -68,7 +68,10 @@ impl Credentials {
     }
 
     /// Puts what `auth` holds into the fields it stands for.
-    pub(crate) fn split_auth(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// It is not base64 of `NAME:PASSWORD`.
+    pub fn split_auth(&mut self) -> Result<()> {
         if self.auth.is_empty() || !self.username.is_empty() {
             return Ok(());
         }

@@ -23,6 +23,7 @@ mod certificates;
 mod challenge;
 mod client;
 mod credentials;
+mod describe;
 mod error;
 mod failure;
 pub mod kept;
@@ -38,6 +39,7 @@ mod upload;
 
 pub use challenge::Challenge;
 pub use credentials::Credentials;
+pub use describe::Described;
 pub use error::{RegistryError, Result};
 pub use progress::{Progress, Pushed};
 pub use pull::{Pulled, Wanted};

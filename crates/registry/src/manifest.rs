@@ -96,7 +96,7 @@ fn unknown(media_type: &str, reference: &Reference) -> RegistryError {
 }
 
 /// A manifest or index; gives its type and its bytes. If `expected` is given, they have that digest.
-fn fetch(
+pub(crate) fn fetch(
     client: &Client,
     reference: &Reference,
     wanted: &str,

@@ -43,7 +43,7 @@ pub struct Pulled {
 }
 
 /// Where layers come from.
-struct Origin<'a> {
+pub(crate) struct Origin<'a> {
     client: &'a Client,
     reference: &'a Reference,
     scopes: [String; 1],
@@ -70,8 +70,7 @@ impl Session {
                 address::shown(&manifest.config.media_type)
             )));
         }
-        let scopes = [scope(reference.path(), "pull")];
-        let origin = Origin { client, reference, scopes, stop: AtomicBool::new(false) };
+        let origin = Origin::new(client, reference);
         let config_bytes = origin.document(&manifest.config)?;
         let config = ImageConfig::from_json(&config_bytes)?;
         check(&config, manifest.layers.len(), wanted)?;
@@ -135,13 +134,18 @@ fn check(config: &ImageConfig, layers: usize, wanted: &Wanted) -> Result<()> {
     }
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    pub(crate) fn new(client: &'a Client, reference: &'a Reference) -> Origin<'a> {
+        let scopes = [scope(reference.path(), "pull")];
+        Origin { client, reference, scopes, stop: AtomicBool::new(false) }
+    }
+
     fn path(&self, descriptor: &Descriptor) -> String {
         format!("/v2/{}/blobs/{}", self.reference.path(), descriptor.digest)
     }
 
     /// A small blob, verified.
-    fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+    pub(crate) fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let name = self.reference.familiar();
         if descriptor.size > DOCUMENT {
             return Err(RegistryError::Broken(format!(

@@ -6,6 +6,10 @@ use std::os::fd::BorrowedFd;
 use rustix::ioctl::{Getter, Opcode, ioctl};
 
 /// SIOCOUTQ, which is TIOCOUTQ (unix(7)).
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the kernel's are 32 bits wide, libc's type is not everywhere"
+)]
 const UNREAD: Opcode = libc::TIOCOUTQ as Opcode;
 
 /// How many bytes of what was sent through a unix socket its other side has not read. They are counted with what the

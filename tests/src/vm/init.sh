@@ -10,7 +10,7 @@ if [ "$1" != moved ]; then
         insmod "$module" || echo "cannot load $module"
     done
     mke2fs -F /dev/vda >/dev/null 2>&1 && mkdir /disk && mount -t ext4 /dev/vda /disk || poweroff -f
-    for name in init report.sh checks.sh bin etc root tmp usr var images; do
+    for name in init report.sh checks.sh bin etc lib lib64 root tmp usr var images; do
         [ ! -e /$name ] || cp -a /$name /disk/
     done
     mkdir /disk/dev /disk/proc /disk/run /disk/sys

@@ -42,7 +42,8 @@ fn sockets_of_a_service_manager_are_served() {
     host.sh("stat -c '%a %g' /run/bulkhead").prints("710 4242");
     // Whoever the server starts has none of them.
     api.docker("run -d --name stays busybox sleep 1000").run().succeeds();
-    let open = "for p in $(pgrep -x bulkhead-superv); do ls -l /proc/$p/fd; done; ls -l /proc/$(cat /tmp/server)/fd";
+    let open =
+        "for p in $(pgrep -x bulkhead-superv); do ls -l /proc/$p/fd; done; ls -l /proc/$(cat /tmp/server)/fd";
     let sockets = host.sh(open).run();
     sockets.shows("socket:");
     let listening = "ss -xlpH | grep -E 'bulkhead.sock|two.sock' | grep -c superv || true";
@@ -90,7 +91,9 @@ fn what_was_not_passed_or_does_not_listen_is_refused() {
     // TCP is not served without TLS, whoever listens.
     refused(&passing("tcp:4001", "a"), "-H fd://", "clients must show certificates");
     refused("bulkhead", "-H tcp://127.0.0.1:4002", "clients must show certificates");
-    for bad in ["fd://2", "tcp://localhost:1", "tcp://1.2.3.4", "tcp://:2376", "http://1.2.3.4:5", "unix://relative"] {
+    for bad in
+        ["fd://2", "tcp://localhost:1", "tcp://1.2.3.4", "tcp://:2376", "http://1.2.3.4:5", "unix://relative"]
+    {
         host.bulkhead(["serve", "-H", bad]).fails(125, "invalid address");
     }
     host.finish();

@@ -34,9 +34,22 @@ fn what_is_no_http_is_refused() {
         ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into()),
         ("a NUL", "GET /_ping HTTP/1.1\r\nX: \0\r\n\r\n".into()),
         ("a header without a name", "GET /_ping HTTP/1.1\r\n: x\r\n\r\n".into()),
-        ("two lengths", "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}".into()),
-        ("a length below nothing", "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: -1\r\n\r\n{}".into()),
-        ("a length without end", format!("POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: {}\r\n\r\n", "9".repeat(40))),
+        (
+            "two lengths",
+            "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"
+                .into(),
+        ),
+        (
+            "a length below nothing",
+            "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: -1\r\n\r\n{}".into(),
+        ),
+        (
+            "a length without end",
+            format!(
+                "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: {}\r\n\r\n",
+                "9".repeat(40)
+            ),
+        ),
         ("many headers", format!("GET /_ping HTTP/1.1\r\nHost: d\r\n{many}\r\n")),
         ("a long path", format!("GET /{long} HTTP/1.1\r\nHost: d\r\n\r\n")),
         ("a long method", format!("{long} / HTTP/1.1\r\nHost: d\r\n\r\n")),
@@ -46,9 +59,17 @@ fn what_is_no_http_is_refused() {
     }
     // What makes sense as far as it goes.
     for (what, said, expected) in [
-        ("chunks that are none", "POST /containers/create HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"),
+        (
+            "chunks that are none",
+            "POST /containers/create HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "400",
+        ),
         ("no address at all", "OPTIONS * HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n", "404"),
-        ("an address of its own", "GET http://else.where/_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n", "200"),
+        (
+            "an address of its own",
+            "GET http://else.where/_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n",
+            "200",
+        ),
         ("a tunnel", "CONNECT else.where:80 HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n", "404"),
         ("a made-up method", "FROB /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n", "501"),
     ] {
@@ -76,36 +97,68 @@ fn what_makes_no_sense_is_the_client_s_mistake() {
     let api = Served::new("api-nonsense");
     api.host.bulkhead(["create", "--name", "one", "busybox", "true"]).run().succeeds();
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let deep_in = format!("{{\"Image\":\"busybox\",\"Labels\":{}{}}}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
+    let deep_in =
+        format!("{{\"Image\":\"busybox\",\"Labels\":{}{}}}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
     let bodies = [
-        "", "{", "null", "[]", "7", "\"x\"", "{\"Image\":7}", "{\"Image\":[\"busybox\"]}", "{\"Image\":\"busybox\",\"Cmd\":7}",
-        "{\"Image\":\"busybox\",\"HostConfig\":[7]}", "{\"Image\":\"busybox\",\"HostConfig\":{\"Memory\":\"much\"}}",
-        "{\"Image\":\"busybox\",\"HostConfig\":{\"Memory\":1e400}}", "{\"Image\":\"busybox\",\"HostConfig\":{\"Binds\":{\"a\":1}}}",
-        "{\"Image\":\"busybox\",\"Env\":{\"a\":\"b\"}}", "\u{0}", "{\"Image\":\"busybox\"} x", &deep, &deep_in,
+        "",
+        "{",
+        "null",
+        "[]",
+        "7",
+        "\"x\"",
+        "{\"Image\":7}",
+        "{\"Image\":[\"busybox\"]}",
+        "{\"Image\":\"busybox\",\"Cmd\":7}",
+        "{\"Image\":\"busybox\",\"HostConfig\":[7]}",
+        "{\"Image\":\"busybox\",\"HostConfig\":{\"Memory\":\"much\"}}",
+        "{\"Image\":\"busybox\",\"HostConfig\":{\"Memory\":1e400}}",
+        "{\"Image\":\"busybox\",\"HostConfig\":{\"Binds\":{\"a\":1}}}",
+        "{\"Image\":\"busybox\",\"Env\":{\"a\":\"b\"}}",
+        "\u{0}",
+        "{\"Image\":\"busybox\"} x",
+        &deep,
+        &deep_in,
     ];
     for body in bodies {
         let short: String = body.chars().take(60).collect();
-        for path in ["/containers/create", "/containers/one/exec", "/containers/one/update", "/networks/create", "/volumes/create"] {
+        for path in [
+            "/containers/create",
+            "/containers/one/exec",
+            "/containers/one/update",
+            "/networks/create",
+            "/volumes/create",
+        ] {
             // What has no required part may be empty of it; those two are true of a container's limits.
             let takes_anything = body.starts_with("{\"Image\"") && path != "/containers/create";
             let heard = api.http("POST", path, body).stdout();
             assert!(
-                heard.starts_with("400\n{\"message\":\"") || takes_anything && heard.starts_with('4')
-                    || takes_anything && heard.starts_with("20") || body.is_empty() && heard.starts_with("20"),
+                heard.starts_with("400\n{\"message\":\"")
+                    || takes_anything && heard.starts_with('4')
+                    || takes_anything && heard.starts_with("20")
+                    || body.is_empty() && heard.starts_with("20"),
                 "{path} {short}: {heard}"
             );
         }
     }
     let binary: Vec<u8> = (0..=255).collect();
-    let script = format!("curl -sS --unix-socket {SOCKET} -X POST --data-binary @- -w '\\n%{{http_code}}' http://d/containers/create");
+    let script = format!(
+        "curl -sS --unix-socket {SOCKET} -X POST --data-binary @- -w '\\n%{{http_code}}' http://d/containers/create"
+    );
     api.host.sh(&script).stdin(binary).run().shows("\n400");
     // Too much of it, said in Docker's form.
     api.http("POST", "/containers/create", &" ".repeat(9_000_000)).run().shows("413\n{\"message\":\"");
-    for path in ["/containers/one/resize?h=x&w=1", "/containers/one/resize?h=70000&w=1", "/containers/one/stop?t=soon", "/containers/one/rename"] {
+    for path in [
+        "/containers/one/resize?h=x&w=1",
+        "/containers/one/resize?h=70000&w=1",
+        "/containers/one/stop?t=soon",
+        "/containers/one/rename",
+    ] {
         api.http("POST", path, "").run().shows("400\n{\"message\":\"");
     }
     // Nothing came of any of it.
-    api.host.sh("bulkhead ps --all --format '{{.Names}}'; bulkhead ps --all --quiet | wc -l").prints("one\n1");
+    api.host
+        .sh("bulkhead ps --all --format '{{.Names}}'; bulkhead ps --all --quiet | wc -l")
+        .prints("one\n1");
     is_well(&api);
     api.finish();
 }
@@ -114,7 +167,22 @@ fn what_makes_no_sense_is_the_client_s_mistake() {
 fn names_lead_nowhere() {
     let api = Served::new("api-traversal");
     api.host.sh("echo secret > /var/lib/secret; mkdir -p /var/lib/bulkhead/volumes").prints("");
-    for name in ["../../secret", "..", ".", "../x", "/etc", "a/../../secret", "\u{0}", "a\u{0}b", "%2e%2e", "x\ny", "~", "-rf", "", " "] {
+    for name in [
+        "../../secret",
+        "..",
+        ".",
+        "../x",
+        "/etc",
+        "a/../../secret",
+        "\u{0}",
+        "a\u{0}b",
+        "%2e%2e",
+        "x\ny",
+        "~",
+        "-rf",
+        "",
+        " ",
+    ] {
         let part = encoded(name);
         for (method, path) in [
             ("GET", format!("/containers/{part}/json")),
@@ -148,7 +216,15 @@ fn names_lead_nowhere() {
         }
     }
     // Not read as text, or as the path's own parts.
-    for path in ["/containers/%ff%fe/json", "/containers/%2e%2e%2f%2e%2e%2fsecret/json", "/volumes/%2e%2e%2f%2e%2e%2f", "/v1.43/../containers/json", "/containers/../../etc/passwd", "//", "/%00"] {
+    for path in [
+        "/containers/%ff%fe/json",
+        "/containers/%2e%2e%2f%2e%2e%2fsecret/json",
+        "/volumes/%2e%2e%2f%2e%2e%2f",
+        "/v1.43/../containers/json",
+        "/containers/../../etc/passwd",
+        "//",
+        "/%00",
+    ] {
         let said = format!("GET {path} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n");
         let heard = raw(&api, said.as_bytes());
         assert!(heard.starts_with("HTTP/1.1 40") && heard.contains("{\"message\":\""), "{path}: {heard}");
@@ -163,12 +239,19 @@ fn a_body_that_never_comes_is_not_waited_for() {
     let api = Served::new("api-no-body");
     api.host.bulkhead(["create", "--name", "one", "busybox", "true"]).run().succeeds();
     for path in ["/containers/create", "/containers/one/update", "/volumes/create"] {
-        let said = format!("POST {path} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{\"Im");
+        let said = format!(
+            "POST {path} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{\"Im"
+        );
         let heard = raw(&api, said.as_bytes());
-        assert!(heard.starts_with("HTTP/1.1 408 ") && heard.contains("did not come within"), "{path}: {heard}");
+        assert!(
+            heard.starts_with("HTTP/1.1 408 ") && heard.contains("did not come within"),
+            "{path}: {heard}"
+        );
     }
     // One that goes in the middle of it is no trouble.
-    let cut = format!("perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(\"{SOCKET}\"); syswrite $s, \"POST /containers/create HTTP/1.1\\r\\nHost: d\\r\\nContent-Length: 100\\r\\n\\r\\n{{\"'");
+    let cut = format!(
+        "perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(\"{SOCKET}\"); syswrite $s, \"POST /containers/create HTTP/1.1\\r\\nHost: d\\r\\nContent-Length: 100\\r\\n\\r\\n{{\"'"
+    );
     api.host.sh(&format!("for i in 1 2 3 4 5; do {cut}; done")).prints("");
     is_well(&api);
     api.finish();
@@ -201,21 +284,38 @@ fn connections_that_nobody_uses_shut_nobody_out() {
 fn who_uses_all_of_them_is_told_so_and_keeps_them() {
     let api = Served { host: Host::new("api-full").with_busybox() };
     // As many as 200 descriptors are enough for: 25.
-    start(&api.host, "sh -c 'ulimit -Sn 100; ulimit -Hn 200; exec bulkhead \"$@\"' sh", "", &format!("unix://{SOCKET}"));
-    api.host.run_detached(["--name", "one", "busybox", "sh", "-c", "while ! [ -e /end ]; do sleep 0.1; done; echo ended"]);
-    api.host.sh("grep 'open files' /proc/$(cat /tmp/server)/limits | xargs").run().shows("Max open files 200 200");
+    start(
+        &api.host,
+        "sh -c 'ulimit -Sn 100; ulimit -Hn 200; exec bulkhead \"$@\"' sh",
+        "",
+        &format!("unix://{SOCKET}"),
+    );
+    api.host.run_detached([
+        "--name",
+        "one",
+        "busybox",
+        "sh",
+        "-c",
+        "while ! [ -e /end ]; do sleep 0.1; done; echo ended",
+    ]);
+    api.host
+        .sh("grep 'open files' /proc/$(cat /tmp/server)/limits | xargs")
+        .run()
+        .shows("Max open files 200 200");
     let follow = format!("curl -sSN --unix-socket {SOCKET} 'http://d/containers/one/logs?follow=1&stdout=1'");
-    let many = format!("for i in $(seq 25); do {follow} --output /tmp/log$i & done; wait; cat /tmp/log* | grep -a -c ended");
+    let many = format!(
+        "for i in $(seq 25); do {follow} --output /tmp/log$i & done; wait; cat /tmp/log* | grep -a -c ended"
+    );
     let many = api.host.sh(&many).start();
     let workers = "cat /proc/$(cat /tmp/server)/task/*/children | wc -w";
     until("all are served", || api.host.sh(workers).stdout() == "25");
     // What works for the server has the limit that the server was started with.
-    let limit = "set -- $(cat /proc/$(cat /tmp/server)/task/*/children); grep 'open files' /proc/$1/limits | xargs";
+    let limit =
+        "set -- $(cat /proc/$(cat /tmp/server)/task/*/children); grep 'open files' /proc/$1/limits | xargs";
     api.host.sh(limit).run().shows("Max open files 100 200");
     for _ in 0..3 {
-        api.http("GET", "/_ping", "").prints(
-            "503\n{\"message\":\"this server has 25 connections, and all of them are in use\"}",
-        );
+        api.http("GET", "/_ping", "")
+            .prints("503\n{\"message\":\"this server has 25 connections, and all of them are in use\"}");
     }
     // The command needs no server.
     api.host.sh("bulkhead exec one touch /end").prints("");

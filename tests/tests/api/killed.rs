@@ -17,13 +17,18 @@ fn curl(method: &str, path: &str, body: &str) -> String {
 #[test]
 fn in_the_middle_of_requests() {
     let api = Served::new("api-killed-busy");
-    api.docker("run -d --name stays busybox sh -c 'while :; do date +%s%N; sleep 0.1; done'").run().succeeds();
+    api.docker("run -d --name stays busybox sh -c 'while :; do date +%s%N; sleep 0.1; done'")
+        .run()
+        .succeeds();
     let pid = api.host.inspect("stays", "{{.State.Pid}}");
     for round in 0..6 {
         let mut script = String::new();
         for number in 0..8 {
             let create = "{\"Image\":\"busybox\",\"Cmd\":[\"sleep\",\"1000\"]}";
-            api.host.bulkhead(["create", "--name", &format!("s{round}-{number}"), "busybox", "sleep", "1000"]).run().succeeds();
+            api.host
+                .bulkhead(["create", "--name", &format!("s{round}-{number}"), "busybox", "sleep", "1000"])
+                .run()
+                .succeeds();
             script += &curl("POST", &format!("/containers/create?name=c{round}-{number}"), create);
             script += &curl("POST", &format!("/containers/s{round}-{number}/start"), "");
             script += &curl("GET", "/containers/stays/logs?follow=1&stdout=1", "");
@@ -44,17 +49,29 @@ fn in_the_middle_of_requests() {
             let now = api.host.sh("bulkhead ps -a --format '{{.Names}} {{.State}}' | sort").stdout();
             std::mem::replace(&mut last, now.clone()) == now
         });
-        let ours: HashMap<String, String> = last.lines().filter_map(|line| line.split_once(' ')).map(|(name, state)| (name.to_owned(), state.to_owned())).collect();
+        let ours: HashMap<String, String> = last
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(name, state)| (name.to_owned(), state.to_owned()))
+            .collect();
         let all = api.json("/containers/json?all=1");
-        let theirs: HashMap<String, String> = all.as_array().unwrap().iter()
-            .map(|one| (one["Names"][0].as_str().unwrap()[1..].to_owned(), one["State"].as_str().unwrap().to_owned()))
+        let theirs: HashMap<String, String> = all
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                (one["Names"][0].as_str().unwrap()[1..].to_owned(), one["State"].as_str().unwrap().to_owned())
+            })
             .collect();
         assert_eq!(ours, theirs);
         for (name, state) in &theirs {
             assert!(matches!(state.as_str(), "created" | "running"), "{name} {state}");
             // It is so: who runs is there, who was made can be started.
             let shown = api.host.inspect(name, "{{.State.Pid}}");
-            let is_there = api.host.sh(&format!("[ {shown} != 0 ] && [ -d /proc/{shown} ] && echo yes || true")).stdout();
+            let is_there = api
+                .host
+                .sh(&format!("[ {shown} != 0 ] && [ -d /proc/{shown} ] && echo yes || true"))
+                .stdout();
             assert_eq!(is_there == "yes", state == "running", "{name}");
         }
         for name in theirs.keys().filter(|name| name.starts_with('c')) {
@@ -82,7 +99,9 @@ fn the_next_one_serves_two_hundred() {
     let make = "for i in $(seq 200); do bulkhead create --name c$i busybox sleep 1000; done > /dev/null; \
                 for i in $(seq 20); do bulkhead start c$i; done > /dev/null";
     api.host.sh(make).timeout(120).prints("");
-    let follow = format!("curl -sSN --unix-socket {SOCKET} http://d/events > /tmp/events & curl -sS --unix-socket {SOCKET} -X POST http://d/containers/c1/wait > /tmp/waited & true");
+    let follow = format!(
+        "curl -sSN --unix-socket {SOCKET} http://d/events > /tmp/events & curl -sS --unix-socket {SOCKET} -X POST http://d/containers/c1/wait > /tmp/waited & true"
+    );
     api.host.sh(&follow).prints("");
     api.kill();
     api.serve("");

@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod archives;
+mod attach;
 mod containers;
 mod doors;
 mod filters;
 mod hostile;
+mod images;
 mod info;
 mod killed;
 mod prune;
+mod registries;
 mod server;
 mod sizes;
 mod stats;

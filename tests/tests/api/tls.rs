@@ -43,7 +43,9 @@ fn by(docker: &str, words: &str) -> String {
 
 /// A ping by curl: the status, and what was heard.
 fn ping(flags: &str) -> String {
-    format!("curl -sS --max-time 30 -w ' %{{http_code}}' --cacert /tmp/good/ca.pem {flags} https://{AT}/_ping")
+    format!(
+        "curl -sS --max-time 30 -w ' %{{http_code}}' --cacert /tmp/good/ca.pem {flags} https://{AT}/_ping"
+    )
 }
 
 const CERTIFICATE: &str = "--cert /tmp/good/client.pem --key /tmp/good/client.key";
@@ -58,7 +60,10 @@ fn docker_works_over_it() {
         docker("run --rm -i busybox sh -c 'cat; echo end'").stdin("some\nwords\n").prints("some\nwords\nend");
         docker("run -d --name one busybox sleep 1000").run().succeeds();
         docker("exec -i one wc -c").stdin(vec![b'x'; 3_000_000]).prints("3000000");
-        docker("exec one sh -c 'head -c 3000000 /dev/zero; echo bad >&2; exit 3'").run().ends_with(3).says("bad");
+        docker("exec one sh -c 'head -c 3000000 /dev/zero; echo bad >&2; exit 3'")
+            .run()
+            .ends_with(3)
+            .says("bad");
         docker("ps --format '{{.Names}}'").prints("one");
         docker("rm -f one").prints("one");
         docker("logs nosuch").fails(1, "No such container");

@@ -47,7 +47,11 @@ fn each_has_its_own_unless_it_asks_for_another() {
     assert_eq!(map(&api, "container:one"), one);
     api.docker("inspect --format '{{.HostConfig.UsernsMode}}' one").prints("");
     // Who a client is, the server does not know.
-    for (bad, why) in [("keep-id", "keeps who you are"), ("nonsense", "invalid userns mode"), ("container:none", "No such container")] {
+    for (bad, why) in [
+        ("keep-id", "keeps who you are"),
+        ("nonsense", "invalid userns mode"),
+        ("container:none", "No such container"),
+    ] {
         let body = format!("{{\"Image\":\"busybox\",\"HostConfig\":{{\"UsernsMode\":\"{bad}\"}}}}");
         api.http("POST", "/containers/create", &body).run().shows("\n{\"message\":\"").shows(why);
     }
@@ -74,7 +78,8 @@ fn the_host_s_for_those_who_need_it() {
 
 #[test]
 fn somebody_s_for_all_as_the_file_has_it() {
-    let setup = "useradd --no-create-home alice; echo alice:200000:65536 > /etc/subuid; cp /etc/subuid /etc/subgid
+    let setup =
+        "useradd --no-create-home alice; echo alice:200000:65536 > /etc/subuid; cp /etc/subuid /etc/subgid
         mkdir -p /etc/bulkhead";
     let file = "{\"userns-remap\": \"alice\"}";
     let api = Served { host: bulkhead_tests::Host::new("api-userns-remap").with_busybox() };
@@ -94,8 +99,13 @@ fn somebody_s_for_all_as_the_file_has_it() {
     assert_eq!(map(&api, "host"), WHOLE);
     assert!(is_own(&map(&api, "auto")));
     let body = "{\"Image\":\"busybox\",\"HostConfig\":{\"Privileged\":true}}";
-    api.http("POST", "/containers/create", body).run().shows("400").shows("incompatible with user namespaces");
+    api.http("POST", "/containers/create", body)
+        .run()
+        .shows("400")
+        .shows("incompatible with user namespaces");
     api.docker("info --format '{{.DriverStatus}}'").run().shows("userns-remap=alice");
-    api.host.bulkhead(["serve", "--userns=host", "--userns-remap", "alice"]).fails(125, "cannot be used with");
+    api.host
+        .bulkhead(["serve", "--userns=host", "--userns-remap", "alice"])
+        .fails(125, "cannot be used with");
     api.finish();
 }

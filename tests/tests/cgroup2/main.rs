@@ -1,6 +1,5 @@
 //! The engine on pure cgroup version 2 and an older kernel (Debian 12's 6.1), in a virtual machine: most users' machines
-//! are such, whatever this one is. `checks.sh` and `oci.sh` are what runs
-//! inside.
+//! are such, whatever this one is. `checks.sh`, `oci.sh` and `systemd.sh` are what runs inside.
 
 #![allow(clippy::unwrap_used)]
 
@@ -35,6 +34,24 @@ fn the_oci_runtime_holds_on_cgroup_version_2() {
         .with("usr/bin/bulkhead", executables.join("bulkhead"))
         .with("usr/bin/bulkhead-supervisor", executables.join("bulkhead-supervisor"));
     match machine.run(include_str!("oci.sh")) {
+        Ok(report) => report.assert_all_hold(),
+        Err(lacking) => skip!("{lacking}"),
+    }
+}
+
+#[test]
+fn systemd_makes_groups_on_cgroup_version_2() {
+    let executables = bulkhead_tests::host::executables();
+    let mut machine = Machine::new().with("usr/bin/bulkhead", executables.join("bulkhead"));
+    for program in ["/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd-executor", "/usr/bin/systemctl"] {
+        if Path::new(program).exists() {
+            machine = machine.with_libraries(program);
+        }
+    }
+    if !Path::new("/usr/lib/systemd/systemd").exists() {
+        skip!("systemd is not installed");
+    }
+    match machine.run(include_str!("systemd.sh")) {
         Ok(report) => report.assert_all_hold(),
         Err(lacking) => skip!("{lacking}"),
     }

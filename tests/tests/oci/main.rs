@@ -21,6 +21,7 @@ mod podman;
 mod process;
 mod resources;
 mod runc;
+mod systemd;
 mod terminal;
 
 use bundle::Bundle;

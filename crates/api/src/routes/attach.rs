@@ -77,7 +77,7 @@ async fn attach(
             let container = engine.container(&found.id)?;
             logs::show(engine, &container, &asked, out)
         };
-        session.before = Some(flow_of(&house, job).await?.1);
+        session.before = Some(flow_of(&house, job).await?);
     }
     if !found.attached && wanted != Attach::default() {
         let (wanted, theirs) = without_errors(wanted, theirs, found.terminal);

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use bulkhead_engine::Engine;
 use bulkhead_engine::commands::images::Removed;
-use bulkhead_engine::models::ImageDeleteResponseItem;
+use bulkhead_engine::models::{ImageDeleteResponseItem, OciPlatform};
+use bulkhead_engine::{Engine, Platform};
 use serde::{Deserialize, Serialize};
 
 use super::{Query, is_on};
@@ -24,7 +24,7 @@ type Shared = State<Arc<House>>;
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new()
         .route("/images/json", get(list))
-        .route("/images/{*name}", get(look).post(name).delete(remove))
+        .route("/images/{*name}", get(look).post(change).delete(remove))
 }
 
 #[derive(Deserialize)]
@@ -77,32 +77,94 @@ fn unserved(what: &str) -> Failure {
     )
 }
 
+#[derive(Deserialize)]
+struct LookQuery {
+    /// An image here is for one platform, so there are no other manifests to tell of.
+    manifests: Option<String>,
+    platform: Option<String>,
+}
+
 async fn look(
     State(house): Shared,
     Extension(version): Extension<ApiVersion>,
     Path(rest): Path<String>,
+    Query(query): Query<LookQuery>,
 ) -> Result<Response, Failure> {
-    match rest.rsplit_once('/') {
-        Some((name, "json")) => {
-            answer(&house, |engine| Ok(summary(&engine.inspect_image(name)?, version))).await
+    let platform = query.platform.filter(|text| !text.is_empty());
+    if is_on(query.manifests.as_ref()) && platform.is_some() {
+        return Err(Failure::bad("conflicting options: manifests and platform options cannot both be set"));
+    }
+    let (name, what) = rest.rsplit_once('/').unwrap_or(("", rest.as_str()));
+    let fits = |engine: &Engine| fits(engine, name, platform.as_deref());
+    match what {
+        _ if name.is_empty() => Err(unserved(&rest)),
+        "json" => {
+            let job = |engine: &mut Engine| {
+                fits(engine)?;
+                Ok(summary(&engine.inspect_image(name)?, version))
+            };
+            answer(&house, job).await
         }
-        Some((name, "history")) => answer(&house, |engine| Ok(engine.history(name)?)).await,
+        "history" => answer(&house, |engine| fits(engine).and_then(|()| Ok(engine.history(name)?))).await,
+        "get" => super::image_archives::save(&house, vec![name.to_owned()], platform.clone()).await,
         _ => Err(unserved(&rest)),
     }
 }
 
-#[derive(Deserialize)]
-struct TagQuery {
-    repo: Option<String>,
-    tag: Option<String>,
+/// Reads a platform as clients write it here: JSON.
+pub(super) fn stated(platform: Option<&str>) -> Result<Option<Platform>, Failure> {
+    let Some(text) = platform.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let invalid = |why: String| Failure::bad(format!("invalid platform {text:?}: {why}"));
+    let read: OciPlatform = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    let words = [read.os, read.architecture, read.variant];
+    let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    let platform = Platform::parse(&words.join("/"));
+    platform.map(Some).ok_or_else(|| invalid("an os and an architecture are wanted".into()))
 }
 
-async fn name(
+/// Refuses an image for another platform than the one that was asked for.
+pub(super) fn fits(engine: &Engine, name: &str, platform: Option<&str>) -> Result<(), Failure> {
+    let Some(wanted) = stated(platform)? else { return Ok(()) };
+    let image = engine.inspect_image(name)?;
+    let (os, architecture) = (image.os.unwrap_or_default(), image.architecture.unwrap_or_default());
+    if os == wanted.os && architecture == wanted.architecture {
+        return Ok(());
+    }
+    let why = format!(
+        "image with reference {name} was found but does not provide the specified platform ({wanted}): it is for \
+         {os}/{architecture}"
+    );
+    Err(Failure::new(StatusCode::NOT_FOUND, why))
+}
+
+#[derive(Deserialize)]
+struct ChangeQuery {
+    repo: Option<String>,
+    tag: Option<String>,
+    platform: Option<String>,
+}
+
+async fn change(
     State(house): Shared,
     Path(rest): Path<String>,
-    Query(query): Query<TagQuery>,
+    Query(query): Query<ChangeQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let Some((image, "tag")) = rest.rsplit_once('/') else { return Err(unserved(&rest)) };
+    match rest.rsplit_once('/') {
+        Some((image, "tag")) => name(&house, image, query).await,
+        Some((image, "push")) => {
+            if let Some(platform) = query.platform.filter(|text| !text.is_empty()) {
+                let tag = query.tag.as_deref().filter(|tag| !tag.is_empty());
+                let full = tag.map_or_else(|| image.to_owned(), |tag| format!("{image}:{tag}"));
+                ask(&house, |engine| fits(engine, &full, Some(&platform))).await?;
+            }
+            super::transfers::push(&house, image, query.tag, &headers).await
+        }
+        _ => Err(unserved(&rest)),
+    }
+}
+
+async fn name(house: &House, image: &str, query: ChangeQuery) -> Result<Response, Failure> {
     let repository = query.repo.filter(|name| !name.is_empty());
     let repository = repository.ok_or_else(|| Failure::bad("a new name (repo) must be given"))?;
     let new = match query.tag.filter(|tag| !tag.is_empty()) {
@@ -110,7 +172,7 @@ async fn name(
         None => repository,
     };
     let job = |engine: &mut Engine| Ok(engine.tag(image, &new)?);
-    ask(&house, job).await.map(|()| StatusCode::CREATED.into_response())
+    ask(house, job).await.map(|()| StatusCode::CREATED.into_response())
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,11 @@
 //! Docker's routes, a file for each group of its reference, and the [`TABLE`] of all of them.
 
+mod archives;
 mod attach;
 mod containers;
 mod events;
 mod exec;
+mod image_archives;
 mod images;
 mod logs;
 mod networks;
@@ -11,6 +13,7 @@ mod prune;
 mod stats;
 mod system;
 mod table;
+mod transfers;
 mod volumes;
 mod wait;
 
@@ -46,6 +49,9 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .merge(logs::routes())
         .merge(events::routes())
         .merge(images::routes())
+        .merge(archives::routes())
+        .merge(image_archives::routes())
+        .merge(transfers::routes())
         .merge(networks::routes())
         .merge(volumes::routes())
         .merge(prune::routes())

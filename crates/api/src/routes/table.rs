@@ -21,11 +21,13 @@ pub(crate) enum Served {
 }
 
 const YES: Served = Served::Yes;
-const YET: Served = Served::No("this version of bulkhead does not serve this yet");
 const SWARM: Served = Served::No("bulkhead is no cluster: there is no swarm mode");
 const WEBSOCKET: Served =
     Served::No("bulkhead attaches by POST /containers/{id}/attach, and not by websocket");
 const PLUGINS: Served = Served::No("bulkhead has no plugins");
+const SEARCH: Served = Served::No(
+    "bulkhead does not search for images: registries have no search, and there is no hub behind it",
+);
 const BUILD: Served = Served::No("this version of bulkhead does not build images");
 
 const fn route(method: &'static str, path: &'static str, served: Served) -> Route {
@@ -40,7 +42,7 @@ pub(crate) const TABLE: &[Route] = &[
     route("GET", "/containers/{id}/top", YES),
     route("GET", "/containers/{id}/logs", YES),
     route("GET", "/containers/{id}/changes", YES),
-    route("GET", "/containers/{id}/export", YET),
+    route("GET", "/containers/{id}/export", YES),
     route("GET", "/containers/{id}/stats", YES),
     route("POST", "/containers/{id}/resize", YES),
     route("POST", "/containers/{id}/start", YES),
@@ -55,31 +57,31 @@ pub(crate) const TABLE: &[Route] = &[
     route("GET", "/containers/{id}/attach/ws", WEBSOCKET),
     route("POST", "/containers/{id}/wait", YES),
     route("DELETE", "/containers/{id}", YES),
-    route("HEAD", "/containers/{id}/archive", YET),
-    route("GET", "/containers/{id}/archive", YET),
-    route("PUT", "/containers/{id}/archive", YET),
+    route("HEAD", "/containers/{id}/archive", YES),
+    route("GET", "/containers/{id}/archive", YES),
+    route("PUT", "/containers/{id}/archive", YES),
     route("POST", "/containers/prune", YES),
     route("GET", "/images/json", YES),
     route("POST", "/build", BUILD),
     route("POST", "/build/prune", YES),
     route("POST", "/build/cancel", BUILD),
-    route("POST", "/images/create", YET),
+    route("POST", "/images/create", YES),
     // An image's name may have slashes: inspect, history, push, tag and save are told apart below these.
     route("GET", "/images/{*name}", YES),
     route("POST", "/images/{*name}", YES),
     route("DELETE", "/images/{*name}", YES),
-    route("GET", "/images/search", YET),
+    route("GET", "/images/search", SEARCH),
     route("POST", "/images/prune", YES),
-    route("POST", "/auth", YET),
+    route("POST", "/auth", YES),
     route("GET", "/info", YES),
     route("GET", "/version", YES),
     route("GET", "/_ping", YES),
     route("HEAD", "/_ping", YES),
-    route("POST", "/commit", YET),
+    route("POST", "/commit", YES),
     route("GET", "/events", YES),
     route("GET", "/system/df", YES),
-    route("GET", "/images/get", YET),
-    route("POST", "/images/load", YET),
+    route("GET", "/images/get", YES),
+    route("POST", "/images/load", YES),
     route("POST", "/containers/{id}/exec", YES),
     route("POST", "/exec/{id}/start", YES),
     route("POST", "/exec/{id}/resize", YES),
@@ -111,6 +113,6 @@ pub(crate) const TABLE: &[Route] = &[
     route("GET", "/secrets/{*id}", SWARM),
     route("GET", "/configs", SWARM),
     route("GET", "/configs/{*id}", SWARM),
-    route("GET", "/distribution/{*name}", YET),
+    route("GET", "/distribution/{*name}", YES),
     route("POST", "/session", BUILD),
 ];

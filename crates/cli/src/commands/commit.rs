@@ -45,6 +45,7 @@ impl Commit {
             message: self.message,
             changes: self.change,
             pause: self.pause,
+            config: None,
         };
         let (image, warnings) = engine.commit(&container, &options)?;
         warn(&warnings);

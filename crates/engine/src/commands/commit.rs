@@ -22,6 +22,8 @@ pub struct Options {
     pub author: Option<String>,
     /// A message for its history.
     pub message: Option<String>,
+    /// What the image says otherwise than the container.
+    pub config: Option<ContainerConfig>,
     /// Dockerfile instructions, see [`apply_changes`].
     pub changes: Vec<String>,
     /// Whether the container is frozen meanwhile, if it runs.
@@ -49,6 +51,9 @@ impl Engine {
             config.shell = image.shell;
             config.on_build = image.on_build;
             config.volumes.extend(image.volumes);
+        }
+        if let Some(given) = &options.config {
+            config = over(config, given.clone());
         }
         apply_changes(&mut config, &options.changes)?;
         let files = self.files_of(container)?;
@@ -143,4 +148,34 @@ impl Engine {
             ..ContainerConfig::default()
         })
     }
+}
+
+/// `given` over what the container was made with, by the rules of an image's defaults under a container's request.
+fn over(mut under: ContainerConfig, given: ContainerConfig) -> ContainerConfig {
+    let name = |line: &String| line.split('=').next().unwrap_or_default().to_owned();
+    let replaced: Vec<String> = given.env.iter().map(name).collect();
+    under.env.retain(|line| !replaced.contains(&name(line)));
+    under.env.extend(given.env);
+    under.exposed_ports.extend(given.exposed_ports);
+    under.volumes.extend(given.volumes);
+    under.labels.extend(given.labels);
+    // An entrypoint of one's own makes the other's command meaningless.
+    if given.entrypoint.as_ref().is_some_and(|words| !words.is_empty()) {
+        (under.entrypoint, under.cmd) = (given.entrypoint, None);
+    }
+    if given.cmd.as_ref().is_some_and(|words| !words.is_empty()) {
+        under.cmd = given.cmd;
+    }
+    for (text, given) in [(&mut under.user, given.user), (&mut under.working_dir, given.working_dir)] {
+        if !given.is_empty() {
+            *text = given;
+        }
+    }
+    under.stop_signal = given.stop_signal.filter(|signal| !signal.is_empty()).or(under.stop_signal);
+    under.shell = given.shell.filter(|words| !words.is_empty()).or(under.shell);
+    under.healthcheck = given.healthcheck.or(under.healthcheck);
+    if !given.on_build.is_empty() {
+        under.on_build = given.on_build;
+    }
+    under
 }

@@ -11,19 +11,22 @@
 //! | here: the name that it gets | here: the tar, or that which was given |
 //! | child: the tar, [`Word::Done`] | child: [`Word::Done`] |
 
+pub mod archive;
 mod inside;
 mod local;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use bulkhead_image::unpack::Plain;
 use bulkhead_isolation::inside::{Inside, Place, Worker, send_in};
 use bulkhead_isolation::mounts::Source;
 use bulkhead_isolation::namespaces::user::UserNamespace;
+use rustix::fs::FileType;
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde::{Deserialize, Serialize};
 
 use crate::Engine;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Refusal, Result};
 use crate::spec::{self, binds};
 use crate::store::containers::Container;
 use crate::users::Users;
@@ -59,17 +62,36 @@ pub struct Copied {
 #[derive(Debug, Serialize, Deserialize)]
 enum Word {
     /// This is at the source.
-    Found {
-        folder: bool,
-        name: Vec<u8>,
-    },
+    Found(PathStat),
     /// The destination can take it, under this name; an empty one: what is in it goes there.
     Ready {
         name: Vec<u8>,
     },
     Done(Copied),
     /// It cannot be done.
-    Failed(String),
+    Failed {
+        why: Refusal,
+        message: String,
+    },
+}
+
+/// What is at a path of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStat {
+    /// Its kind and permissions, as the kernel has them (inode(7), `st_mode`).
+    pub mode: u32,
+    /// Its length, in bytes.
+    pub size: i64,
+    /// When it was changed: seconds since 1970, and nanoseconds.
+    pub modified: (i64, u32),
+    /// Of a symbolic link, where it leads, through other links: a path of the container's.
+    pub target: Option<Vec<u8>>,
+}
+
+impl PathStat {
+    fn is_folder(&self) -> bool {
+        FileType::from_raw_mode(self.mode) == FileType::Directory
+    }
 }
 
 /// A source, as far as the rules want to know it.
@@ -105,8 +127,8 @@ impl Engine {
             inside::read(inside, path, &container.name, options.follow, out)
         })?;
         drop(writes);
-        let Word::Found { folder, name } = hear(&worker)? else { return Err(unexpected()) };
-        let given = Given { folder, name };
+        let Word::Found(found) = hear(&worker)? else { return Err(unexpected()) };
+        let given = Given { folder: found.is_folder(), name: inside::name_of(path) };
         match destination {
             None => {
                 // In an archive, what is in a folder has the names that tar(1) gives it.
@@ -154,7 +176,8 @@ impl Engine {
         };
         let owner = (!options.archive).then_some((0, 0));
         let worker = self.enter(container, &[input], |inside| {
-            inside::write(inside, path, &container.name, given.as_ref(), owner, input)
+            let how = Plain { owner, ..Plain::default() };
+            inside::write(inside, path, &container.name, given.as_ref(), how, input)
         })?;
         drop(reads);
         let Word::Ready { name } = hear(&worker)? else { return Err(unexpected()) };
@@ -187,7 +210,7 @@ impl Engine {
         let work = |inside: &Inside| {
             let word = match work(inside) {
                 Ok(copied) => Word::Done(copied),
-                Err(error) => Word::Failed(error.to_string()),
+                Err(error) => Word::Failed { why: inside::refusal(&error), message: error.to_string() },
             };
             inside::tell(inside, &word)
         };
@@ -249,7 +272,7 @@ fn hear(worker: &Worker) -> Result<Word> {
         return Err(Error::Conflict("the process that works in the container was ended".into()));
     };
     match serde_json::from_slice(&body).map_err(|_| unexpected())? {
-        Word::Failed(message) => Err(Error::Invalid(message)),
+        Word::Failed { why, message } => Err(Error::Files { why, message }),
         word => Ok(word),
     }
 }

@@ -7,6 +7,7 @@ pub mod copy;
 pub mod create;
 pub mod diff;
 pub mod disk_usage;
+pub mod distribution;
 pub mod events;
 pub mod exec;
 pub mod export;

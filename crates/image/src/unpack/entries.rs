@@ -178,7 +178,7 @@ impl<'a> Unpacker<'a> {
 
     /// Takes away what is in the way.
     fn clear(&mut self, parent: &Parent, name: &[u8]) -> Result<Found> {
-        if self.plain.is_some() {
+        if self.plain.as_ref().is_some_and(|plain| !plain.replace) {
             let is_folder = rustix::fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW)
                 .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
             if is_folder {
@@ -219,7 +219,7 @@ impl<'a> Unpacker<'a> {
                 let stat = rustix::fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(|e| failed("examine", &path, e))?;
                 if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-                    if self.plain.is_some() {
+                    if self.plain.as_ref().is_some_and(|plain| !plain.replace) {
                         let path = String::from_utf8_lossy(&path);
                         return Err(ImageError::Conflict(format!(
                             "cannot overwrite non-directory \"/{path}\" with directory"

@@ -103,6 +103,19 @@ pub(super) fn named_systemd() -> Result<Option<PathBuf>> {
     Ok(parse_systemd(&text))
 }
 
+/// Where systemd counts the processes of a unit, on version 1: in its own hierarchy, and in one of version 2 beside.
+pub(super) fn counted_by_systemd() -> Result<Vec<PathBuf>> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").step(STEP, || "read /proc/self/mountinfo")?;
+    Ok(parse_systemd(&text).into_iter().chain(parse_version_2(&text)).collect())
+}
+
+fn parse_version_2(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, source) = line.split_once(" - ")?;
+        source.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4).map(PathBuf::from))?
+    })
+}
+
 fn parse_systemd(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (mount, source) = line.split_once(" - ")?;
@@ -116,7 +129,7 @@ fn parse_systemd(mountinfo: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Layout, parse_systemd};
+    use super::{Layout, parse_systemd, parse_version_2};
 
     #[test]
     fn pure_version_2_version_1_and_hybrid_are_told_apart() {
@@ -130,6 +143,7 @@ mod tests {
         assert_eq!(hierarchies[0].controllers, ["cpu", "cpuacct"]);
         assert_eq!(parse_systemd(hybrid), Some("/sys/fs/cgroup/systemd".into()));
         assert_eq!(parse_systemd(v2), None);
+        assert_eq!(parse_version_2(hybrid), Some("/sys/fs/cgroup/unified".into()));
         assert_eq!(Layout::parse("1 0 0:1 / / rw - ext4 /dev/sda rw\n"), None);
     }
 }

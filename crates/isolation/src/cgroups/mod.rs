@@ -60,6 +60,8 @@ pub struct Below {
 #[derive(Debug)]
 pub struct Created {
     version: Version,
+    /// On version 1: where the first process enters beside, so that systemd counts it.
+    counted: Vec<OwnedFd>,
     /// What could not be set and was left out, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -79,9 +81,10 @@ impl Created {
         let layout = Layout::detect()?;
         let made = match &layout {
             Layout::V1(hierarchies) => v1::create(hierarchies, cgroup)
-                .map(|(groups, warnings)| Created { version: Version::V1(groups), warnings }),
-            Layout::V2(mount) => v2::create(mount, cgroup)
-                .map(|(group, warnings)| Created { version: Version::V2(group), warnings }),
+                .map(|(groups, warnings)| Created::with(Version::V1(groups), warnings)),
+            Layout::V2(mount) => {
+                v2::create(mount, cgroup).map(|(group, warnings)| Created::with(Version::V2(group), warnings))
+            }
         };
         let made = made.and_then(|made| {
             match (cgroup.delegate, &made.version) {
@@ -105,12 +108,26 @@ impl Created {
         let cgroup = Cgroup { path: path.to_owned(), ..Cgroup::default() };
         Ok(match Layout::detect()? {
             Layout::V1(hierarchies) => {
-                Created { version: Version::V1(v1::create(&hierarchies, &cgroup)?.0), warnings: Vec::new() }
+                Created::with(Version::V1(v1::create(&hierarchies, &cgroup)?.0), Vec::new())
             }
-            Layout::V2(mount) => {
-                Created { version: Version::V2(v2::create(&mount, &cgroup)?.0), warnings: Vec::new() }
-            }
+            Layout::V2(mount) => Created::with(Version::V2(v2::create(&mount, &cgroup)?.0), Vec::new()),
         })
+    }
+
+    fn with(version: Version, warnings: Vec<String>) -> Created {
+        Created { version, counted: Vec::new(), warnings }
+    }
+
+    /// The same for a group that systemd made at `path`: whoever enters it does so too where systemd counts processes. On
+    /// version 1 that is apart from all controllers, and a group that nobody is in there is over for systemd.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub fn counted_by_systemd(mut self, path: &str) -> Result<Created> {
+        if let Version::V1(_) = self.version {
+            self.counted = v1::open_counted(&layout::counted_by_systemd()?, path)?;
+        }
+        Ok(self)
     }
 
     /// Opens groups below `path` that exist: for each hierarchy of version 1 that of the first of `below` which names one of
@@ -136,7 +153,7 @@ impl Created {
                 Version::V2(v2::open(self::below(&mount, &format!("{path}/{group}")))?)
             }
         };
-        Ok(Created { version, warnings: Vec::new() })
+        Ok(Created::with(version, Vec::new()))
     }
 
     /// The folder that a clone is born in (v2).
@@ -151,7 +168,7 @@ impl Created {
     pub(crate) fn enter(&self) -> Result<()> {
         match &self.version {
             Version::V2(_) => Ok(()),
-            Version::V1(groups) => v1::enter(groups),
+            Version::V1(groups) => v1::enter(groups, &self.counted),
         }
     }
 
@@ -299,6 +316,21 @@ pub fn has_processes(path: &str) -> bool {
             std::fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|text| !text.trim().is_empty())
         })
     })
+}
+
+/// Whether some process is in the group in any hierarchy, systemd's own among them: one that systemd made need not be in all.
+///
+/// # Errors
+/// No control groups at all on this machine.
+pub fn has_processes_anywhere(path: &str) -> Result<bool> {
+    let mut all = folders(path)?;
+    all.extend(layout::counted_by_systemd()?.iter().map(|mount| below(mount, path)));
+    let taken = |folder: &PathBuf| {
+        let read =
+            |folder: &PathBuf| std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        with_descendants(folder).iter().any(|folder| !read(folder).trim().is_empty())
+    };
+    Ok(all.iter().any(taken))
 }
 
 /// Thaws the group and all that the container made below it, so that what is killed there can die. (On version 2 a frozen

@@ -54,6 +54,19 @@ pub struct Resources {
     pub unified: Vec<(String, String)>,
 }
 
+impl Resources {
+    /// `cpu_shares` as version 2 has it.
+    pub fn cpu_weight(&self) -> Option<u64> {
+        self.cpu_shares.filter(|shares| *shares > 0).map(super::v2::weight_of_shares)
+    }
+
+    /// `memory_swap` as version 2 has it, which counts swap alone.
+    pub fn swap_alone(&self) -> Option<i64> {
+        let alone = |total: i64| total.saturating_sub(self.memory.unwrap_or(0)).max(0);
+        self.memory_swap.map(|total| if total < 0 { total } else { alone(total) })
+    }
+}
+
 /// A share of one disk's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weight {

@@ -168,10 +168,31 @@ pub(super) fn delegate(groups: &[Group], owner: (u32, u32)) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn enter(groups: &[Group]) -> Result<()> {
+/// The files by which a process enters `path` where systemd counts processes, in those of `mounts` that have it.
+pub(super) fn open_counted(mounts: &[PathBuf], path: &str) -> Result<Vec<OwnedFd>> {
+    let mut opened = Vec::new();
+    for mount in mounts {
+        // The latter is all that version 2 has, which stands beside version 1 for this alone.
+        let folder = below(mount, path);
+        let files = ["tasks", "cgroup.procs"].map(|file| folder.join(file));
+        let Some(file) = files.iter().find(|file| file.exists()) else { continue };
+        let file = open(file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .step(STEP, || format!("open {}", file.display()))?;
+        opened.push(file);
+    }
+    if opened.is_empty() {
+        return Err(Error::new(STEP, format!("systemd has no control group {path}: its unit has ended")));
+    }
+    Ok(opened)
+}
+
+pub(super) fn enter(groups: &[Group], counted: &[OwnedFd]) -> Result<()> {
     for group in groups {
         rustix::io::write(&group.tasks, b"0")
             .step(STEP, || format!("enter the control group ({})", group.name))?;
+    }
+    for tasks in counted {
+        rustix::io::write(tasks, b"0").step(STEP, || "enter the control group (systemd's)")?;
     }
     Ok(())
 }

@@ -56,12 +56,21 @@ pub(super) fn make(mount: &Path, group: &str) -> Result<PathBuf> {
     }
 }
 
-/// Lets a container's root manage groups below its own (cgroup-v2.rst, Delegation).
+/// Lets a container's root manage groups below its own (cgroup-v2.rst, Delegation): it gets the folder, and the files that
+/// this kernel names for that.
 pub(super) fn delegate(group: &Group, owner: (u32, u32)) -> Result<()> {
-    for file in ["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] {
+    let named = std::fs::read_to_string("/sys/kernel/cgroup/delegate").unwrap_or_default();
+    for file in std::iter::once("").chain(delegated(&named)) {
         super::own(&group.path.join(file), owner)?;
     }
     Ok(())
+}
+
+/// The files of that list. A kernel without one has three.
+fn delegated(named: &str) -> Vec<&str> {
+    const WITHOUT_LIST: &str = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads";
+    let named = if named.trim().is_empty() { WITHOUT_LIST } else { named };
+    named.lines().filter(|file| !file.is_empty() && !file.contains('/') && !file.starts_with('.')).collect()
 }
 
 /// Whether a group exists and passes down what it has: somebody else may have made it, or be about to finish it.
@@ -138,9 +147,7 @@ pub(super) fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
     if let Some(bytes) = limits.memory {
         set("memory.max", &number(bytes))?;
     }
-    if let Some(total) = limits.memory_swap {
-        // Version 1 counts memory and swap together, version 2 swap alone.
-        let swap = if total < 0 { total } else { total.saturating_sub(limits.memory.unwrap_or(0)).max(0) };
+    if let Some(swap) = limits.swap_alone() {
         match group.write("memory.swap.max", &number(swap)) {
             Err(Errno::NOENT) => {
                 warnings.push("this kernel does not count swap: memory is limited without it".into())
@@ -161,8 +168,8 @@ pub(super) fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
                 .into(),
         );
     }
-    if let Some(shares) = limits.cpu_shares.filter(|shares| *shares > 0) {
-        set("cpu.weight", &weight_of_shares(shares).to_string())?;
+    if let Some(weight) = limits.cpu_weight() {
+        set("cpu.weight", &weight.to_string())?;
     }
     if limits.cpu_quota.is_some() || limits.cpu_period.is_some() {
         let quota =
@@ -242,13 +249,19 @@ pub(super) fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
 
 /// Version 1's shares (2–262144, usually 1024) as version 2's weight (1–10000, usually 100), by the straight
 /// line that the OCI specification's runtimes use.
-fn weight_of_shares(shares: u64) -> u64 {
+pub(super) fn weight_of_shares(shares: u64) -> u64 {
     let shares = shares.clamp(2, 262_144);
     1 + (shares - 2) * 9_999 / 262_142
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_is_delegated_is_what_the_kernel_says() {
+        assert_eq!(super::delegated(""), ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]);
+        assert_eq!(super::delegated("cgroup.procs\nmemory.reclaim\n"), ["cgroup.procs", "memory.reclaim"]);
+    }
+
     #[test]
     fn shares_become_weights_in_order() {
         assert_eq!(super::weight_of_shares(2), 1);

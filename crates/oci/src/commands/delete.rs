@@ -10,6 +10,7 @@ use rustix::time::Timespec;
 
 use super::Context;
 use crate::error::{Doing, Error, Result};
+use crate::groups;
 use crate::state::{Status, check_id};
 use crate::store::Container;
 
@@ -74,8 +75,11 @@ fn end(container: &Container) -> Result<()> {
 
 /// Removes a container whose first process has ended: what else runs in its group is ended, its hooks are run.
 pub(super) fn forget(context: &mut Context, container: Container) -> Result<()> {
-    cgroups::clear(&container.state.cgroup);
     let state = container.state.clone();
+    if let Err(error) = groups::of(&state).remove() {
+        // What can be removed is: a container that could not be deleted would be in its caller's way for ever.
+        context.log.warn(&error.to_string());
+    }
     container.remove()?;
     if let Err(error) = hooks::run(&state.hooks.poststop(), &state.for_hooks(Status::Stopped)) {
         // The specification has it logged, and the removal go on.

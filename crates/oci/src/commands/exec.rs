@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bulkhead_isolation::cgroups::{Below, Created};
+use bulkhead_isolation::cgroups::Below;
 use bulkhead_isolation::enter::{Container as Entered, enter_listened};
 use bulkhead_isolation::trace::Trace;
 use bulkhead_isolation::{Kind, cgroups, priorities};
@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 
 use super::Context;
 use crate::error::{Doing, Error, Result};
+use crate::groups;
 use crate::launch::write_pid;
 use crate::spec::process::{Process, Size, User};
 use crate::state::{State, Status};
@@ -128,7 +129,7 @@ impl Exec {
         if !cgroups::folders(&state.cgroup)?.iter().all(|folder| folder.exists()) {
             return Err(Error::invalid(format!("the container's control group {} is gone", state.cgroup)));
         }
-        let cgroup = Created::open_below(&state.cgroup, &self.groups(state)?)?;
+        let cgroup = groups::of(state).open_below(&self.groups(state)?)?;
         if let Some(initial) = affinity.initial()? {
             // Children inherit it, and so does whoever is born in the group.
             priorities::run_on(0, &initial)?;

@@ -26,7 +26,7 @@ impl Features {
             "linux": {
                 "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
                 "capabilities": names,
-                "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
+                "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": false },
                 "seccomp": {
                     "enabled": true,
                     "actions": Action::WORDS,

@@ -43,7 +43,7 @@ struct Cli {
     /// Write more into the log
     #[arg(long)]
     debug: bool,
-    /// Refused: have systemd make the control groups
+    /// Have systemd make the control groups of new containers
     #[arg(long)]
     systemd_cgroup: bool,
     /// true, false or auto; whatever it is, limits that cannot be had are an error

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use bulkhead_isolation::cgroups::Created;
+use bulkhead_isolation::cgroups::resources::Resources as Limits;
+use bulkhead_isolation::cgroups::usage;
 use clap::Args;
 
 use super::Context;
 use crate::error::{Doing, Error, Result};
+use crate::groups;
 use crate::spec::resources::{BlockIo, Cpu, Memory, Pids, Resources};
 use crate::state::Status;
 
@@ -79,9 +81,13 @@ impl Update {
         // Devices stay as they are, as with runc: a kubelet repeats the rules of the configuration, without those that the
         // container's standard devices need.
         wanted.devices = None;
+        let check = wanted.memory.as_ref().and_then(|memory| memory.check_before_update).unwrap_or(false);
         let mut warnings = Vec::new();
         let limits = wanted.plan(false, &mut warnings)?;
-        warnings.extend(Created::open(&container.state.cgroup)?.limit(&limits)?);
+        if check {
+            refuse_below_usage(&limits, &container.state.cgroup)?;
+        }
+        warnings.extend(groups::of(&container.state).limit(&limits)?);
         warnings.iter().for_each(|warning| context.log.warn(warning));
         Ok(0)
     }
@@ -110,6 +116,19 @@ impl Update {
             ..Resources::default()
         }
     }
+}
+
+/// `memory.checkBeforeUpdate`: a limit below what is used already would have a process ended (version 2), and is refused.
+fn refuse_below_usage(limits: &Limits, group: &str) -> Result<()> {
+    let Some(limit) = limits.memory.and_then(|limit| u64::try_from(limit).ok()) else { return Ok(()) };
+    let used = usage::of(group)?.memory;
+    if limit > used {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the container uses {used} bytes of memory, and memory.checkBeforeUpdate refuses a limit of {limit}: nothing was \
+         changed"
+    )))
 }
 
 /// A number of bytes as runc's flags have it: with k, m, g or t for powers of 1,024.

@@ -2,6 +2,7 @@
 //! what becomes of them in a plan.
 
 pub mod affinity;
+mod delegation;
 pub mod devices;
 pub mod hooks;
 pub mod linux;
@@ -153,6 +154,7 @@ impl Spec {
         let process = described.plan(linux.seccomp.as_ref(), linux.personality.as_ref(), &mut warnings)?;
         let hooks = self.hooks.clone().unwrap_or_default();
         hooks.check()?;
+        let delegate = delegation::owner(self, &namespaces);
         let plan = Plan {
             sysctls: sysctls::check(linux.sysctl.as_ref(), &namespaces)?,
             mounts: mounts::plan(self, &linux, bundle, &namespaces)?,
@@ -168,7 +170,7 @@ impl Spec {
             cgroup: Cgroup {
                 path: group.to_owned(),
                 resources: linux.resources.clone().unwrap_or_default().plan(true, &mut warnings)?,
-                delegate: None,
+                delegate,
             },
             process,
             hooks: hooks.any_before_start().then(|| ChildHooks {

@@ -69,6 +69,8 @@ pub struct Memory {
     /// Whether a process waits for memory instead of being ended.
     #[serde(rename = "disableOOMKiller")]
     pub disable_oom_killer: Option<bool>,
+    /// Whether an update is refused whose limit is below what is used.
+    pub check_before_update: Option<bool>,
 }
 
 /// Limits of processor time.

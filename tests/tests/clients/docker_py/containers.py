@@ -25,10 +25,15 @@ try:
 except docker.errors.NotFound as error:
     assert error.explanation == "No such container: nope", error
 try:
-    client.containers.run("nosuch:1", "true")
+    client.containers.create("nosuch:1", "true")
     raise AssertionError("there is no such image")
 except docker.errors.ImageNotFound:
     pass
+try:
+    client.containers.run("127.0.0.1:1/nosuch:1", "true")
+    raise AssertionError("nobody gives one")
+except docker.errors.APIError as error:
+    assert "cannot reach the registry" in error.explanation, error
 
 one = client.containers.run(
     "busybox", "sleep 1000", detach=True, name="one", labels={"a": "b"}, environment=["E=f"], mem_limit="64m"

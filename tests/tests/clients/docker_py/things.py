@@ -11,7 +11,7 @@ assert image.tags == ["busybox:latest"] and image.attrs["Os"] == "linux"
 assert image.tag("mine", "2")
 assert "mine:2" in [tag for found in client.images.list() for tag in found.tags]
 assert client.images.list(name="mine")[0].id == image.id
-saved = b"".join(client.images.get("mine:2").save(named=True))
+saved = b"".join(client.images.get("mine:2").save(named="mine:2"))
 client.images.remove("mine:2")
 assert client.images.load(saved)[0].tags.count("mine:2") == 1
 assert image.history()

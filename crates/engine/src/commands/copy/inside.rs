@@ -14,8 +14,8 @@ use bulkhead_sys::channel;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstat, openat2};
 use rustix::io::Errno;
 
-use super::{Copied, Given, Word};
-use crate::error::{Doing, Error, Result};
+use super::{Copied, Given, PathStat, Word};
+use crate::error::{Doing, Error, Refusal, Result};
 
 /// Whether a path says that it is a folder's.
 pub(super) fn asserts_folder(path: &[u8]) -> bool {
@@ -50,10 +50,38 @@ pub(super) fn tell(inside: &Inside, word: &Word) -> Step<()> {
 }
 
 fn missing(path: &[u8], container: &str) -> Error {
-    Error::Invalid(format!(
-        "Could not find the file {} in container {container}",
-        String::from_utf8_lossy(path)
-    ))
+    let path = String::from_utf8_lossy(path);
+    Error::Files {
+        why: Refusal::Missing,
+        message: format!("Could not find the file {path} in container {container}"),
+    }
+}
+
+/// Whose fault a failure is.
+pub(super) fn refusal(error: &Error) -> Refusal {
+    match error {
+        Error::Files { why, .. } => *why,
+        Error::Image(ImageError::Io { source, .. }) if source.kind() == ErrorKind::ReadOnlyFilesystem => {
+            Refusal::ReadOnly
+        }
+        // Names that lead nowhere, owners that nobody has here, and what the container's root may not do.
+        Error::Image(ImageError::Io { source, .. }) | Error::System { source, .. } => {
+            match Errno::from_io_error(source) {
+                Some(
+                    Errno::NOENT
+                    | Errno::NOTDIR
+                    | Errno::LOOP
+                    | Errno::NAMETOOLONG
+                    | Errno::INVAL
+                    | Errno::PERM
+                    | Errno::ACCESS,
+                ) => Refusal::Senseless,
+                _ => Refusal::Broken,
+            }
+        }
+        Error::Image(ImageError::NoSpace { .. }) => Refusal::Broken,
+        _ => Refusal::Senseless,
+    }
 }
 
 /// Opens `path` for looking only.
@@ -79,6 +107,45 @@ fn look(inside: &Inside, path: &[u8], follow: bool) -> std::result::Result<Owned
     Err(Errno::AGAIN)
 }
 
+/// Finds what is at `path`, and what there is to say about it.
+fn find(inside: &Inside, path: &[u8], container: &str, follow: bool) -> Result<(OwnedFd, PathStat)> {
+    let shown = || String::from_utf8_lossy(path).into_owned();
+    let file = match look(inside, path, follow || asserts_folder(path)) {
+        Ok(file) if is_kernel_s(file.as_fd()) => return Err(missing(path, container)),
+        Ok(file) => file,
+        Err(Errno::NOTDIR) if asserts_folder(path) => return Err(Error::Invalid("not a directory".into())),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Err(missing(path, container)),
+        Err(error) => return Err(error).doing(|| format!("find {} in container {container}", shown())),
+    };
+    let stat = fstat(&file).doing(|| format!("look at {}", shown()))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if asserts_folder(path) && kind != FileType::Directory {
+        return Err(Error::Invalid("not a directory".into()));
+    }
+    let target = match kind {
+        FileType::Symlink => Some(target(inside, path, &file).doing(|| format!("follow {}", shown()))?),
+        _ => None,
+    };
+    let modified = (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0));
+    Ok((file, PathStat { mode: stat.st_mode, size: stat.st_size, modified, target }))
+}
+
+/// Where a link leads, with the container's root as root; what it says itself if nobody could get there.
+fn target(inside: &Inside, path: &[u8], link: &OwnedFd) -> std::result::Result<Vec<u8>, Errno> {
+    if let Ok(there) = locate(&inside.root, path) {
+        return Ok([b"/", there.path().as_slice()].concat());
+    }
+    let says = rustix::fs::readlinkat(link, c"", Vec::new())?.into_bytes();
+    Ok(if says.starts_with(b"/") { says } else { [folder_of(path), b"/", &says].concat() })
+}
+
+/// Tells what is at `path`; a link itself, unless the path says that it is a folder's.
+pub(super) fn stat(inside: &Inside, path: &[u8], container: &str) -> Result<Copied> {
+    let (_, found) = find(inside, path, container, false)?;
+    tell(inside, &Word::Found(found))?;
+    Ok(Copied::default())
+}
+
 /// Writes what is at `path` to `out`, under the name that the other side chooses.
 pub(super) fn read(
     inside: &Inside,
@@ -87,19 +154,8 @@ pub(super) fn read(
     follow: bool,
     out: BorrowedFd<'_>,
 ) -> Result<Copied> {
-    let shown = || String::from_utf8_lossy(path).into_owned();
-    let file = match look(inside, path, follow || asserts_folder(path)) {
-        Ok(file) if is_kernel_s(file.as_fd()) => return Err(missing(path, container)),
-        Ok(file) => file,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Err(missing(path, container)),
-        Err(error) => return Err(error).doing(|| format!("find {} in container {container}", shown())),
-    };
-    let stat = fstat(&file).doing(|| format!("look at {}", shown()))?;
-    let folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    if asserts_folder(path) && !folder {
-        return Err(Error::Invalid("not a directory".into()));
-    }
-    tell(inside, &Word::Found { folder, name: name_of(path) })?;
+    let (file, found) = find(inside, path, container, follow)?;
+    tell(inside, &Word::Found(found))?;
     let Some(answer) = channel::receive(&inside.socket).doing(|| "hear under which name to write")? else {
         return Err(Error::Conflict("the copy was given up".into()));
     };
@@ -110,7 +166,7 @@ pub(super) fn read(
     let mut packer = Packer::new(BufWriter::with_capacity(256 * 1024, out), ids, &descriptors);
     packer
         .tree(file.as_fd(), name, &|_| false)
-        .doing(|| format!("copy {} of container {container}", shown()))?;
+        .doing(|| format!("copy {} of container {container}", String::from_utf8_lossy(path)))?;
     let bytes = packer.written();
     let (_, warnings) = packer.finish().doing(|| "write the archive")?;
     Ok(Copied { bytes, warnings })
@@ -120,23 +176,53 @@ fn own_descriptors(inside: &Inside) -> Result<Descriptors> {
     Ok(Descriptors::of(inside.descriptors.try_clone().doing(|| "keep /proc/self/fd")?))
 }
 
-/// Puts the files of the tar `input` to `path`. `given` is what it holds, unless that is anything.
+/// Puts the files of the tar `input` to `path`, as `how` says. `given` is what it holds, unless that is anything.
 pub(super) fn write(
     inside: &Inside,
     path: &[u8],
     container: &str,
     given: Option<&Given>,
-    owner: Option<(u32, u32)>,
+    how: Plain,
     input: BorrowedFd<'_>,
 ) -> Result<Copied> {
-    let there = match locate(&inside.root, path) {
-        Ok(there) => there,
-        Err(ImageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            return Err(missing(folder_of(path), container));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let there = place(inside, path, folder_of(path), container)?;
     let (base, name) = decide(&there, path, container, given)?;
+    fill(inside, (base, name), path, container, how, input)
+}
+
+/// Unpacks the tar `input` into the folder `path`, as `how` says.
+pub(super) fn unpack_into(
+    inside: &Inside,
+    path: &[u8],
+    container: &str,
+    how: Plain,
+    input: BorrowedFd<'_>,
+) -> Result<Copied> {
+    let there = place(inside, path, path, container)?;
+    match there.stat {
+        None => Err(missing(path, container)),
+        Some(_) if !there.is_folder() => Err(Error::Invalid("extraction point is not a directory".into())),
+        Some(_) => fill(inside, (there.path(), Vec::new()), path, container, how, input),
+    }
+}
+
+/// Where `path` leads; `absent` is what is said to be missing if it cannot be followed.
+fn place(inside: &Inside, path: &[u8], absent: &[u8], container: &str) -> Result<Located> {
+    locate(&inside.root, path).map_err(|error| match error {
+        ImageError::Io { source, .. } if source.kind() == ErrorKind::NotFound => missing(absent, container),
+        error => error.into(),
+    })
+}
+
+/// Fills the folder `base`, from which no link leads any more; the other side hears under which name.
+fn fill(
+    inside: &Inside,
+    (base, name): (Vec<u8>, Vec<u8>),
+    path: &[u8],
+    container: &str,
+    how: Plain,
+    input: BorrowedFd<'_>,
+) -> Result<Copied> {
     let target: &[u8] = if base.is_empty() { b"/" } else { &base };
     let folder = look(inside, target, false).doing(|| format!("open {}", String::from_utf8_lossy(target)))?;
     if is_kernel_s(folder.as_fd()) {
@@ -145,7 +231,7 @@ pub(super) fn write(
     refuse_readonly(inside, &folder)?;
     tell(inside, &Word::Ready { name })?;
     let input = File::from(input.try_clone_to_owned().doing(|| "read the archive")?);
-    let unpacked = extract(input, &inside.root, &Plain { base, owner })?;
+    let unpacked = extract(input, &inside.root, &Plain { base, ..how })?;
     let mut warnings = Vec::new();
     if unpacked.skipped_xattrs > 0 {
         warnings.push(format!(
@@ -196,8 +282,6 @@ fn refuse_readonly(inside: &Inside, folder: &OwnedFd) -> Result<()> {
         return Ok(());
     }
     let same = fstat(folder).doing(doing)?.st_dev == fstat(&inside.root).doing(doing)?.st_dev;
-    Err(Error::Invalid(
-        if same { "container rootfs is marked read-only" } else { "mounted volume is marked read-only" }
-            .into(),
-    ))
+    let what = if same { "container rootfs" } else { "mounted volume" };
+    Err(Error::Files { why: Refusal::ReadOnly, message: format!("{what} is marked read-only") })
 }

@@ -49,7 +49,7 @@ pub(super) fn is_broken_pipe(error: &Error) -> bool {
     match error {
         Error::System { source, .. } | Error::Image(ImageError::Io { source, .. }) => broken(source),
         // The child's own words about it.
-        Error::Invalid(message) => message.contains("Broken pipe"),
+        Error::Files { message, .. } => message.contains("Broken pipe"),
         _ => false,
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn extract(tar: &mut OwnedFd, folder: &Path, owner: Option<(u32, u32)
     let tar = File::from(tar.try_clone().doing(|| "read the archive")?);
     // Modes are those that the files had.
     let before = rustix::process::umask(Mode::empty());
-    let done = unpack(tar, &root, &Plain { base: Vec::new(), owner });
+    let done = unpack(tar, &root, &Plain { owner, ..Plain::default() });
     rustix::process::umask(before);
     done.map(drop).map_err(|error| match error {
         // Paths in it count from the folder.

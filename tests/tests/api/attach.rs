@@ -1,0 +1,65 @@
+//! A session's ends: a client's, a program's, and what is still on its way then.
+
+use crate::{SOCKET, Served};
+
+/// A client that says what it has to say and goes at once.
+const SAY_AND_GO: &str = r#"
+import socket, sys
+path, name, words = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX)
+s.connect(path)
+s.sendall(f"POST /containers/{name}/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+head = b""
+while b"\r\n\r\n" not in head:
+    head += s.recv(1)
+assert head.startswith(b"HTTP/1.1 101 "), head
+s.sendall(words.encode() + b"\n")
+"#;
+
+#[test]
+fn what_a_client_says_before_it_goes_arrives() {
+    let api = Served::new("api-say-and-go");
+    api.host.sh("cat > /tmp/client.py").stdin(SAY_AND_GO).run().succeeds();
+    api.docker("run -di --name one busybox sh -c 'while read line; do echo \"got $line\"; done'")
+        .run()
+        .succeeds();
+    // A client that goes takes nothing with it but its own place: the program's input stays open.
+    let mut all = String::new();
+    for number in 0..25 {
+        api.host.sh(&format!("python3 /tmp/client.py {SOCKET} one {number}")).run().succeeds();
+        all.push_str(&format!("got {number}\n"));
+    }
+    let heard = || api.docker("logs one").run().stdout();
+    bulkhead_tests::wait::until("all of it has arrived", || heard().lines().count() == 25);
+    let mut lines: Vec<u32> =
+        heard().lines().filter_map(|line| line.strip_prefix("got ")?.parse().ok()).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, (0..25).collect::<Vec<u32>>());
+    api.docker("rm -f one").run().succeeds();
+    api.finish();
+}
+
+#[test]
+fn who_attaches_and_does_not_read_blocks_nobody() {
+    let api = Served::new("api-attach-stuck");
+    let script = "read go; yes $(seq 1 200 | tr '\\n' ' ') | head -c 20000000; echo over >&2; sleep 1000";
+    api.docker(&format!("run -di --name one busybox sh -c \"{}\"", script.replace('$', "\\$")))
+        .run()
+        .succeeds();
+    // It attaches to what runs, and reads only the answer's head.
+    let stuck = SAY_AND_GO.replace("stdin=1&stdout=1", "stdin=1&stdout=1&stderr=1")
+        + "\nprint('attached', flush=True)\nsys.stdin.read()\n";
+    api.host.sh("cat > /tmp/client.py").stdin(stuck).run().succeeds();
+    let mut client = api.host.sh(&format!("exec python3 /tmp/client.py {SOCKET} one go")).start();
+    client.expect("attached");
+    bulkhead_tests::wait::until("the program went on", || {
+        api.docker("logs --tail 1 one 2>&1").stdout() == "over"
+    });
+    api.http("GET", "/_ping", "").prints("200\nOK");
+    let resident = "grep VmRSS /proc/$(cat /tmp/server)/status | tr -dc 0-9";
+    let kilobytes: u64 = api.host.sh(resident).stdout().parse().unwrap();
+    assert!(kilobytes < 60_000, "{kilobytes} kB");
+    api.docker("rm -f one").run().succeeds();
+    drop(client.finish());
+    api.finish();
+}
