@@ -26,19 +26,26 @@ pub(crate) struct Flow {
     process: OwnedFd,
     /// Where its last word comes from; reading it does not wait.
     last_word: OwnedFd,
+    /// Whether it was broken off, and that is not told yet.
+    broken: bool,
 }
 
 impl Flow {
     pub(crate) fn new(pipe: Receiver, process: OwnedFd, last_word: OwnedFd) -> Flow {
-        Flow { pipe, process, last_word }
+        Flow { pipe, process, last_word, broken: false }
     }
 
-    /// How it ends when nothing more comes.
-    fn end(&self) -> Option<Result<Frame<Bytes>, std::io::Error>> {
-        match rustix::io::read(&self.last_word, &mut [0; 1]) {
-            Ok(1) => None,
-            _ => Some(Err(std::io::Error::other("the process that made this answer has not finished it"))),
+    /// How it ends when nothing more comes. What came is sent before it is told that no more will.
+    fn end(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if !self.broken && rustix::io::read(&self.last_word, &mut [0; 1]) == Ok(1) {
+            return Poll::Ready(None);
         }
+        if !std::mem::replace(&mut self.broken, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let why = std::io::Error::other("the process that made this answer has not finished it");
+        Poll::Ready(Some(Err(why)))
     }
 }
 
@@ -61,13 +68,13 @@ impl Body for Flow {
         let mut buffer = ReadBuf::new(&mut piece);
         let read = ready!(Pin::new(&mut self.pipe).poll_read(context, &mut buffer));
         let length = buffer.filled().len();
-        Poll::Ready(match read {
-            Err(error) => Some(Err(error)),
-            Ok(()) if length == 0 => self.end(),
+        match read {
+            Err(error) => Poll::Ready(Some(Err(error))),
+            Ok(()) if length == 0 => self.end(context),
             Ok(()) => {
                 piece.truncate(length);
-                Some(Ok(Frame::data(piece.into())))
+                Poll::Ready(Some(Ok(Frame::data(piece.into()))))
             }
-        })
+        }
     }
 }

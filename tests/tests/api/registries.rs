@@ -73,7 +73,10 @@ fn what_is_told_is_docker_s_json() {
     api.host.bulkhead(["rmi", "-f", &id]).run().succeeds();
     let pulled = post(&format!("/images/create?fromImage={NAME}&tag=1"));
     pulled.shows("200\n").shows("\"id\":\"1\"").shows("\"status\":\"Pulling from a/busy\"");
-    pulled.shows("\"status\":\"Downloading\"").shows("\"progress\":\"[").shows("\"progressDetail\":{\"current\":");
+    pulled
+        .shows("\"status\":\"Downloading\"")
+        .shows("\"progress\":\"[")
+        .shows("\"progressDetail\":{\"current\":");
     pulled.shows("\"progressDetail\":{},\"status\":\"Pull complete\"").shows("{\"status\":\"Digest: sha256:");
     api.host.bulkhead(["images", "-q", "--no-trunc"]).prints(&id);
     // Before anything was said: a status.
