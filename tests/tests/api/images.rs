@@ -1,6 +1,6 @@
 //! Images as archives through the API: save, load, import, commit.
 
-use bulkhead_tests::archive::{Layer, docker_archive, gzip};
+use bulkhead_tests::archive::{docker_archive, gzip};
 use bulkhead_tests::images::busybox;
 use serde_json::json;
 
