@@ -6,6 +6,7 @@
 //! A body is whole when its process says so, by a byte in a pipe of its own. Without that the answer is broken off (the last
 //! chunk is missing), and the client knows that it has half of an archive.
 
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,6 +16,8 @@ use bulkhead_sys::pidfd;
 use hyper::body::{Body, Frame};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::Receiver;
+
+use crate::worker::{Form, Out};
 
 const SIGKILL: i32 = 9;
 /// What is read at once: a pipe's whole contents.
@@ -76,5 +79,28 @@ impl Body for Flow {
                 Poll::Ready(Some(Ok(Frame::data(piece.into()))))
             }
         }
+    }
+}
+
+/// A body that begins with its first byte, so that what fails before it is told as a failure.
+pub(crate) struct Late<'a> {
+    out: &'a mut Out,
+    form: Form,
+}
+
+impl Late<'_> {
+    pub(crate) fn new(out: &mut Out, form: Form) -> Late<'_> {
+        Late { out, form }
+    }
+}
+
+impl Write for Late<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let pipe = self.out.begun(self.form);
+        pipe.map_err(|failure| std::io::Error::other(failure.to_string()))?.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
