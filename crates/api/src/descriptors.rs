@@ -97,8 +97,18 @@ pub(crate) struct Hangup(AsyncFd<OwnedFd>);
 
 impl Hangup {
     pub(crate) fn of(socket: impl AsFd) -> io::Result<Hangup> {
+        Hangup::by(socket, epoll::EventFlags::empty())
+    }
+
+    /// The same of a client that ends only what it says over a connection that lasts (TLS): it has gone when it sends no
+    /// more.
+    pub(crate) fn of_sender(socket: impl AsFd) -> io::Result<Hangup> {
+        Hangup::by(socket, epoll::EventFlags::RDHUP)
+    }
+
+    fn by(socket: impl AsFd, also: epoll::EventFlags) -> io::Result<Hangup> {
         let watch = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&watch, socket, epoll::EventData::new_u64(0), epoll::EventFlags::empty())?;
+        epoll::add(&watch, socket, epoll::EventData::new_u64(0), also)?;
         wait_for(watch, Interest::READABLE).map(Hangup)
     }
 

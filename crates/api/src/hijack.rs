@@ -4,6 +4,7 @@
 //! by themselves. One that does not ask gets an ordinary body, and what it sends is the body of its request.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -17,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
+use crate::connections::{Busy, Slot};
 use crate::descriptors::Hangup;
 use crate::failure::Failure;
 use crate::flow::SocketBody;
@@ -29,7 +31,7 @@ const HEAD_WITHIN: Duration = Duration::from_millis(500);
 /// A client's connection, before it is known whether a session comes of its request.
 pub(crate) enum Client {
     /// It is to be a stream.
-    Stream(OnUpgrade),
+    Stream(OnUpgrade, Option<Busy>),
     /// It stays HTTP.
     Plain,
 }
@@ -38,7 +40,9 @@ impl Client {
     /// Which the request asks for.
     pub(crate) fn of(request: &mut Request) -> Client {
         if asks_for_stream(request.headers()) {
-            return Client::Stream(hyper::upgrade::on(request));
+            // Its place among the connections is its own until its session ends.
+            let busy = request.extensions().get::<Arc<Slot>>().map(Slot::busy);
+            return Client::Stream(hyper::upgrade::on(request), busy);
         }
         Client::Plain
     }
@@ -54,12 +58,13 @@ impl Client {
         let form = if framed { Form::Multiplexed } else { Form::Raw };
         let head = [(CONTENT_TYPE, form.media_type())];
         match self {
-            Client::Stream(upgrade) => {
+            Client::Stream(upgrade, busy) => {
                 tokio::spawn(async move {
                     // A client that has gone has nothing to be told.
                     if let Ok(stream) = upgrade.await {
                         serve(stream, session.await).await;
                     }
+                    drop(busy);
                 });
                 let switch = [(CONNECTION, "Upgrade"), (UPGRADE, "tcp")];
                 Ok((StatusCode::SWITCHING_PROTOCOLS, switch, head).into_response())

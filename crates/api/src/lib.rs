@@ -6,7 +6,11 @@
 //! | part | what |
 //! |---|---|
 //! | [`listen`] | the socket that clients find, and who may reach it |
+//! | `passed` | sockets that the server was started with |
+//! | `tls` | TCP, for clients with a certificate |
 //! | `server` | connections, limits on what a client may send, the end |
+//! | `connections` | how many, and who goes when there are too many |
+//! | `overdue` | bodies that do not come |
 //! | `version` | which version of the API a request speaks, and its path without that |
 //! | `routes` | a file for each group of routes of Docker's reference, and what each does |
 //! | `worker` | a process for each request that needs the engine |
@@ -29,6 +33,7 @@
 //! The API is Docker's: <https://docs.docker.com/reference/api/engine/>.
 #![forbid(unsafe_code)]
 
+mod connections;
 mod descriptors;
 mod execs;
 mod failure;
@@ -38,18 +43,23 @@ mod hijack;
 mod listen;
 mod messages;
 mod moments;
+mod overdue;
+mod passed;
 mod pending;
 mod routes;
 mod server;
 mod session;
+mod tls;
 mod upload;
 mod version;
 mod worker;
 
-use bulkhead_engine::{Programs, Roots};
+use bulkhead_engine::{Programs, Roots, UsualUsers};
 
 pub use failure::ServeError;
 pub use listen::Address;
+pub use passed::Which;
+pub use tls::TlsFiles;
 
 /// What a server serves, and to whom.
 #[derive(Debug)]
@@ -60,8 +70,12 @@ pub struct Options {
     pub programs: Programs,
     /// Where clients find it; none: the socket `bulkhead.sock` in the engine's folder of this boot.
     pub addresses: Vec<Address>,
+    /// What clients over TCP are known by; without it there is no TCP.
+    pub tls: Option<TlsFiles>,
     /// Whether clients may only look.
     pub read_only: bool,
+    /// Which user namespace containers get that ask for none.
+    pub usual_users: UsualUsers,
 }
 
 /// Serves until SIGTERM or SIGINT. `ready` is called when clients can connect, with each address.
@@ -71,10 +85,20 @@ pub struct Options {
 /// # Errors
 /// An address that cannot be listened at, or a failing kernel.
 pub fn serve(options: Options, ready: impl FnOnce(&[Address])) -> Result<(), ServeError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(|error| ServeError::new("make what waits for clients", error))?;
-    runtime.block_on(server::serve(options, ready))
+    runtime()?.block_on(server::serve(options, ready))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let built = builder.enable_io().enable_time().build();
+    built.map_err(|error| ServeError::new("make what waits for clients", error))
+}
+
+/// What a server whose engine does nothing answers to a client that sends these bytes: for fuzzing.
+///
+/// # Errors
+/// A failing kernel.
+#[doc(hidden)]
+pub fn answers(said: &[u8]) -> Result<Vec<u8>, ServeError> {
+    runtime()?.block_on(server::answers(said))
 }

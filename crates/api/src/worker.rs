@@ -15,16 +15,18 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use bulkhead_engine::{Engine, Programs, Roots};
+use bulkhead_engine::{Engine, Programs, Roots, UsualUsers};
 use bulkhead_sys::channel;
 use bulkhead_sys::process::{CloneArgs, Cloned, clone3, close_all_but, exit_now};
 use bulkhead_sys::signals;
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Rlimit;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
+use crate::connections;
 use crate::execs::Execs;
 use crate::failure::Failure;
 use crate::flow::Flow;
@@ -48,11 +50,20 @@ pub(crate) struct House {
     pub(crate) pending: Arc<Pending>,
     /// Programs that clients want run in containers.
     pub(crate) execs: Execs,
+    /// Which user namespace containers get that ask for none.
+    pub(crate) usual_users: UsualUsers,
+    /// The limit of descriptors that the server's children get; `None`: it has none, and does no jobs (fuzzing).
+    pub(crate) files: Option<Rlimit>,
 }
 
 impl House {
-    pub(crate) fn new(roots: Roots, programs: Programs) -> House {
-        House { roots, programs, pending: Arc::default(), execs: Execs::default() }
+    pub(crate) fn new(
+        roots: Roots,
+        programs: Programs,
+        usual_users: UsualUsers,
+        files: Option<Rlimit>,
+    ) -> House {
+        House { roots, programs, pending: Arc::default(), execs: Execs::default(), usual_users, files }
     }
 }
 
@@ -208,12 +219,14 @@ impl Worker {
         work: impl FnOnce(Result<&mut Engine, Failure>, Vec<OwnedFd>, &mut File),
     ) -> Result<Worker, Failure> {
         let failed = |doing: &str, error: std::io::Error| Failure::ours(format!("cannot {doing}: {error}"));
+        let Some(files) = house.files else { return Err(Failure::ours("this server does no jobs")) };
         let (read, write) =
             pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed("make a pipe", error.into()))?;
         match clone3(&CloneArgs::default())
             .map_err(|error| failed("make a process for the request", error))?
         {
             Cloned::Child => {
+                connections::restore_limit(files);
                 let done = catch_unwind(AssertUnwindSafe(|| live(house, write, given, work)));
                 exit_now(i32::from(done.is_err()));
             }
@@ -292,6 +305,7 @@ fn live(
     match Engine::open(house.roots.clone(), house.programs.clone()) {
         Err(error) => work(Err(error.into()), given, &mut answer),
         Ok(mut engine) => {
+            engine.usual_users(house.usual_users.clone());
             work(Ok(&mut engine), given, &mut answer);
             drop(answer);
             // Nobody waits now. What fails here fails for the next process too, which has somebody to tell.

@@ -69,6 +69,22 @@ pub struct Engine {
     early: Option<Connection>,
     /// Who asks, where that is not the engine's own root: user and group.
     caller: Option<(u32, u32)>,
+    /// What containers get that ask for no user namespace in particular.
+    usual_users: UsualUsers,
+}
+
+/// Which user namespace containers get that ask for none in particular.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UsualUsers {
+    /// What daemon.json says; if that says nothing, IDs of their own.
+    #[default]
+    AsConfigured,
+    /// IDs of their own, whatever daemon.json says.
+    Own,
+    /// The host's.
+    Host,
+    /// The subordinate IDs of somebody, as `userns-remap` of daemon.json has it.
+    Remap(String),
 }
 
 /// The executables that the engine starts.
@@ -113,12 +129,17 @@ impl Engine {
                 store::Store::open(&roots.root)?
             }
         };
-        Ok(Engine { roots, store, programs, early: None, caller: None })
+        Ok(Engine { roots, store, programs, early: None, caller: None, usual_users: UsualUsers::default() })
     }
 
     /// Says on whose behalf the engine is used: the user and group whom `--userns=keep-id` keeps.
     pub fn on_behalf_of(&mut self, uid: u32, gid: u32) {
         self.caller = Some((uid, gid));
+    }
+
+    /// Says which user namespace containers get that ask for none in particular.
+    pub fn usual_users(&mut self, usual: UsualUsers) {
+        self.usual_users = usual;
     }
 
     /// Where it lives.

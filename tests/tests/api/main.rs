@@ -5,9 +5,12 @@
 mod archives;
 mod attach;
 mod containers;
+mod doors;
 mod filters;
+mod hostile;
 mod images;
 mod info;
+mod killed;
 mod prune;
 mod registries;
 mod server;
@@ -15,6 +18,8 @@ mod sizes;
 mod stats;
 mod streams;
 mod things;
+mod tls;
+mod userns;
 mod wait;
 
 use bulkhead_tests::served::{SOCKET, Served, encoded};

@@ -32,7 +32,8 @@ use serde::de::DeserializeOwned;
 use crate::failure::Failure;
 use crate::worker::House;
 
-use table::{Served, TABLE};
+use table::Served;
+pub(crate) use table::TABLE;
 
 /// The largest description of a container or of anything else.
 const LARGEST_BODY: usize = 4 << 20;

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::store::{containers, id_ranges, images, settings};
 use crate::users::pool::SLOT;
-use crate::{Condition, Engine, id};
+use crate::{Condition, Engine, UsualUsers, id};
 use machine::Limits;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -79,11 +79,7 @@ impl Engine {
                 "2" => SystemInfoCgroupVersionEnum::_2,
                 _ => SystemInfoCgroupVersionEnum::_1,
             }),
-            security_options: Some(vec![
-                "name=seccomp,profile=builtin".into(),
-                "name=userns".into(),
-                "name=cgroupns".into(),
-            ]),
+            security_options: Some(self.security_options()),
             kernel_version: text(system.release()),
             operating_system: Some(machine::os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".into())),
             os_version: machine::os_release("VERSION_ID"),
@@ -187,6 +183,26 @@ fn proxy(name: &str) -> Option<String> {
 }
 
 impl Engine {
+    /// What containers are shut in by that ask for nothing in particular.
+    fn security_options(&self) -> Vec<String> {
+        let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
+        if self.usual_users != UsualUsers::Host {
+            options.push("name=userns".into());
+        }
+        options.push("name=cgroupns".into());
+        options
+    }
+
+    fn usual_words(&self, configured: Option<&str>) -> String {
+        let remap = match &self.usual_users {
+            UsualUsers::Host => return "host".into(),
+            UsualUsers::Own => None,
+            UsualUsers::AsConfigured => configured,
+            UsualUsers::Remap(spec) => Some(spec.as_str()),
+        };
+        remap.map_or("auto".into(), |spec| format!("userns-remap={spec}"))
+    }
+
     /// What there is to know about where files are, and with which IDs.
     fn storage(&self) -> Result<Vec<Vec<String>>> {
         let (config, connection) = (Config::load()?, self.store.read());
@@ -199,10 +215,7 @@ impl Engine {
             }
         };
         let mut lines = vec![
-            line(
-                "User namespaces",
-                config.userns_remap.map_or("auto".into(), |spec| format!("userns-remap={spec}")),
-            ),
+            line("User namespaces", self.usual_words(config.userns_remap.as_deref())),
             line("ID pool", format!("{}-{}", pool.first, pool.last)),
             line("ID ranges held", held),
         ];

@@ -65,7 +65,7 @@ impl HostS {
         ];
         match refused.iter().find(|(refused, _)| *refused) {
             Some((_, why)) => Err(Error::Invalid(format!(
-                "{why} (userns-remap is set in /etc/bulkhead/daemon.json): run the container in the host's user namespace \
+                "{why} (userns-remap is set, for serve or in /etc/bulkhead/daemon.json): run the container in the host's user namespace \
                  with --userns=host"
             ))),
             None => Ok(()),

@@ -11,12 +11,12 @@ use super::Users;
 use super::choose::{Asked, Choice, HostS, choose};
 use super::mode::{Auto, Mode};
 use super::pool::{POOL_USER, Taken};
-use crate::Engine;
 use crate::accounts::{Etc, Kind, remap};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::spec::namespaces::{self, Modes};
 use crate::store::id_ranges::{self, Own};
+use crate::{Engine, UsualUsers};
 
 /// What a container is to be given.
 pub(crate) struct Decided {
@@ -98,6 +98,17 @@ impl Ready<'_> {
     }
 }
 
+/// The mode of a container that asked for `asked`, and whose subordinate IDs it shares, if it does.
+fn usual<'a>(asked: Mode, usual: &'a UsualUsers, configured: Option<&'a str>) -> (Mode, Option<&'a str>) {
+    match usual {
+        _ if asked != Mode::Usual => (asked, None),
+        UsualUsers::AsConfigured => (asked, configured),
+        UsualUsers::Own => (asked, None),
+        UsualUsers::Host => (Mode::Host, None),
+        UsualUsers::Remap(spec) => (asked, Some(spec)),
+    }
+}
+
 impl Engine {
     /// Decides whose IDs a container is to have.
     ///
@@ -110,7 +121,11 @@ impl Engine {
         warnings: &mut Vec<String>,
     ) -> Result<Decided> {
         let (config, etc) = (Config::load()?, Etc::system());
-        let mode = Mode::read(host.userns_mode.as_deref().unwrap_or(""))?;
+        let (mode, remap) = usual(
+            Mode::read(host.userns_mode.as_deref().unwrap_or(""))?,
+            &self.usual_users,
+            config.userns_remap.as_deref(),
+        );
         let modes = Modes::of(host)?;
         let wanted = HostS {
             privileged: host.privileged.unwrap_or(false),
@@ -132,8 +147,6 @@ impl Engine {
             }
             return Ok(Decided { choice: Choice::Settled(users), config, etc });
         }
-        let wants_remap = mode == Mode::Usual;
-        let remap = config.userns_remap.as_deref().filter(|_| wants_remap);
         let remap = remap.map(|spec| remap::resolve(&etc, spec)).transpose()?;
         // Only who names IDs can name somebody's.
         let names_none = remap.is_none() && (mode == Mode::Usual || mode == Mode::Auto(Auto::default()));
@@ -219,5 +232,27 @@ impl Engine {
             self.end_use_of_range(&container, &format!("/bulkhead/{container}"))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mode, usual};
+    use crate::UsualUsers;
+
+    #[test]
+    fn who_serves_decides_for_those_who_do_not_ask() {
+        let remap = UsualUsers::Remap("somebody".into());
+        for (decided, mode, spec) in [
+            (&UsualUsers::AsConfigured, Mode::Usual, Some("default")),
+            (&UsualUsers::Own, Mode::Usual, None),
+            (&UsualUsers::Host, Mode::Host, None),
+            (&remap, Mode::Usual, Some("somebody")),
+        ] {
+            assert_eq!(usual(Mode::Usual, decided, Some("default")), (mode, spec), "{decided:?}");
+            assert_eq!(usual(Mode::Host, decided, Some("default")), (Mode::Host, None), "{decided:?}");
+            let joined = Mode::Container("x".into());
+            assert_eq!(usual(joined.clone(), decided, Some("default")), (joined, None), "{decided:?}");
+        }
     }
 }
