@@ -16,7 +16,7 @@ const LONGEST: u64 = 16 << 20;
 const PATHS: [&[u8]; 8] =
     [b"/", b"folder", b"up", b"away", b"folder/../up/root", b"/folder/below/../../..", b"file", b"none"];
 
-/// The first byte says where to, and how; an archive follows.
+// The first byte says where to, and how; an archive follows.
 fuzz_target!(|input: &[u8]| {
     let Some((first, bytes)) = input.split_first() else { return };
     let (replace, path) = (first & 8 != 0, PATHS[usize::from(first & 7)]);

@@ -140,8 +140,8 @@ fn what_is_at_a_path_is_told() {
 #[test]
 fn what_is_read_only_is_not_written() {
     let api = Served::new("api-cp-readonly");
-    api.host.sh("mkdir /tmp/bind; echo x >/tmp/f").prints("");
-    let flags = "--read-only -v rw:/rw -v ro:/ro:ro -v /tmp/bind:/bind:ro busybox";
+    api.host.sh("mkdir /tmp/bind /tmp/shared; chmod 777 /tmp/shared; echo x >/tmp/f").prints("");
+    let flags = "--read-only -v rw:/rw -v ro:/ro:ro -v /tmp/bind:/bind:ro -v /tmp/shared:/shared busybox";
     api.docker(&format!("run -d --name c1 {flags} sleep 1000")).run().succeeds();
     api.docker(&format!("create --name c2 {flags} true")).run().succeeds();
     let file = Layer::new().file("f", 0o644, "x").done();
@@ -149,6 +149,10 @@ fn what_is_read_only_is_not_written() {
         for docker in api.docker_commands() {
             let cp = |to: &str| api.host.sh(&format!("{docker} cp /tmp/f {name}:{to}"));
             cp("/rw").run().succeeds();
+            cp("/shared/there").run().succeeds();
+            let back =
+                format!("cat /tmp/shared/there; rm /tmp/shared/there; {docker} cp {name}:/rw/f - | tar xO");
+            api.host.sh(&back).prints("x\nx");
             cp("/root").fails(1, "container rootfs is marked read-only");
             cp("/ro").fails(1, "mounted volume is marked read-only");
             cp("/bind").fails(1, "volume is marked read-only");
