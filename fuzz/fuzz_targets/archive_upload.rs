@@ -12,8 +12,14 @@ use libfuzzer_sys::fuzz_target;
 /// No input may grow to more than that.
 const LONGEST: u64 = 16 << 20;
 
-fuzz_target!(|input: (bool, Vec<u8>, Vec<u8>)| {
-    let (replace, path, bytes) = input;
+/// Where it may be sent.
+const PATHS: [&[u8]; 8] =
+    [b"/", b"folder", b"up", b"away", b"folder/../up/root", b"/folder/below/../../..", b"file", b"none"];
+
+// The first byte says where to, and how; an archive follows.
+fuzz_target!(|input: &[u8]| {
+    let Some((first, bytes)) = input.split_first() else { return };
+    let (replace, path) = (first & 8 != 0, PATHS[usize::from(first & 7)]);
     let outside = tempfile::tempdir().expect("a folder");
     let inside = outside.path().join("root");
     std::fs::create_dir_all(inside.join("folder/below")).expect("a folder for the root");
@@ -22,9 +28,9 @@ fuzz_target!(|input: (bool, Vec<u8>, Vec<u8>)| {
     symlink(outside.path(), inside.join("away")).expect("another");
     std::fs::write(outside.path().join("sentinel"), "untouched").expect("a file beside it");
     let root = std::fs::File::open(&inside).expect("the folder");
-    if let Ok(there) = locate(&root, &path)
+    if let Ok(there) = locate(&root, path)
         && there.is_folder()
-        && let Ok(plain) = decompressed(bytes.as_slice())
+        && let Ok(plain) = decompressed(bytes)
     {
         let how = Plain { base: there.path(), owner: None, replace };
         let _ = extract(plain.take(LONGEST), &root, &how);

@@ -6,6 +6,7 @@
 //! A body is whole when its process says so, by a byte in a pipe of its own. Without that the answer is broken off (the last
 //! chunk is missing), and the client knows that it has half of an archive.
 
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,6 +18,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::unix::pipe::Receiver;
 
+use crate::worker::{Form, Out};
+
 const SIGKILL: i32 = 9;
 /// What is read at once: a pipe's whole contents.
 const PIECE: usize = 64 * 1024;
@@ -27,19 +30,26 @@ pub(crate) struct Flow {
     process: OwnedFd,
     /// Where its last word comes from; reading it does not wait.
     last_word: OwnedFd,
+    /// Whether it was broken off, and that is not told yet.
+    broken: bool,
 }
 
 impl Flow {
     pub(crate) fn new(pipe: Receiver, process: OwnedFd, last_word: OwnedFd) -> Flow {
-        Flow { pipe, process, last_word }
+        Flow { pipe, process, last_word, broken: false }
     }
 
-    /// How it ends when nothing more comes.
-    fn end(&self) -> Option<Result<Frame<Bytes>, std::io::Error>> {
-        match rustix::io::read(&self.last_word, &mut [0; 1]) {
-            Ok(1) => None,
-            _ => Some(Err(std::io::Error::other("the process that made this answer has not finished it"))),
+    /// How it ends when nothing more comes. What came is sent before it is told that no more will.
+    fn end(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if !self.broken && rustix::io::read(&self.last_word, &mut [0; 1]) == Ok(1) {
+            return Poll::Ready(None);
         }
+        if !std::mem::replace(&mut self.broken, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let why = std::io::Error::other("the process that made this answer has not finished it");
+        Poll::Ready(Some(Err(why)))
     }
 }
 
@@ -58,8 +68,33 @@ impl Body for Flow {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let piece = ready!(poll_piece(&mut self.pipe, context));
-        Poll::Ready(piece.or_else(|| self.end()))
+        match ready!(poll_piece(&mut self.pipe, context)) {
+            None => self.end(context),
+            piece => Poll::Ready(piece),
+        }
+    }
+}
+
+/// A body that begins with its first byte, so that what fails before it is told as a failure.
+pub(crate) struct Late<'a> {
+    out: &'a mut Out,
+    form: Form,
+}
+
+impl Late<'_> {
+    pub(crate) fn new(out: &mut Out, form: Form) -> Late<'_> {
+        Late { out, form }
+    }
+}
+
+impl Write for Late<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let pipe = self.out.begun(self.form);
+        pipe.map_err(|failure| std::io::Error::other(failure.to_string()))?.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use bulkhead_engine::registry::Progress;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::flow::Late;
 use crate::worker::{Form, Out};
 
 /// How many characters a bar has.
@@ -27,7 +28,7 @@ impl Messages<'_> {
     /// A client that has gone is not told, and its request's process is ended with the answer.
     pub(crate) fn say(&mut self, message: &Value) {
         let line = format!("{message}\n");
-        let _ = self.out.when_written(Form::Json).write_all(line.as_bytes());
+        let _ = Late::new(self.out, Form::Json).write_all(line.as_bytes());
     }
 
     /// A line about an image's way from or to a registry.

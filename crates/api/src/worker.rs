@@ -150,28 +150,9 @@ impl Out {
         self.pipe.try_clone().map(OwnedFd::from).map_err(gone)
     }
 
-    /// A body that begins with its first byte, so that what fails before it is told as a failure.
-    pub(crate) fn when_written(&mut self, form: Form) -> Late<'_> {
-        Late { out: self, form }
-    }
-}
-
-/// See [`Out::when_written`].
-pub(crate) struct Late<'a> {
-    out: &'a mut Out,
-    form: Form,
-}
-
-impl Write for Late<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if !self.out.begun {
-            self.out.begin(self.form).map_err(|failure| std::io::Error::other(failure.to_string()))?;
-        }
-        self.out.pipe.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    /// The body, begun in this form if it has not begun yet.
+    pub(crate) fn begun(&mut self, form: Form) -> Result<&mut File, Failure> {
+        if self.begun { Ok(&mut self.pipe) } else { self.begin(form) }
     }
 }
 

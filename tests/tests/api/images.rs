@@ -87,6 +87,26 @@ fn a_load_tells_how_far_it_is_and_why_it_fails() {
 }
 
 #[test]
+fn a_server_that_is_killed_in_the_middle_of_a_load_leaves_nothing_half_made() {
+    let api = Served::new("api-load-killed");
+    let layer = busybox().file("large", 0o644, vec![9; 5_000_000]).done();
+    let whole = docker_archive("loaded:1", &json!({ "Cmd": ["sh"] }), &[layer]);
+    let half = format!(
+        "cat > /tmp/whole; mkfifo /tmp/fifo
+         curl -sS -N --unix-socket {SOCKET} -X POST -T - http://d/images/load < /tmp/fifo > /tmp/said 2>&1 & curl=$!
+         exec 3> /tmp/fifo; head -c 4000000 /tmp/whole >&3; until grep -q Loading /tmp/said; do sleep 0.02; done
+         worker=$(cat /proc/$(cat /tmp/server)/task/*/children); kill -9 $(cat /tmp/server); exec 3>&-; wait $curl || echo failed
+         for i in $(seq 400); do [ -d /proc/$worker ] || break; sleep 0.02; done; [ ! -d /proc/$worker ]"
+    );
+    api.host.sh(&half).stdin(whole.clone()).run().succeeds().shows("failed");
+    api.host.bulkhead(["images", "--format", "{{.Repository}}"]).prints("busybox");
+    api.serve("");
+    api.send("POST", "/images/load?quiet=1", whole).run().shows("Loaded image: loaded:1");
+    api.host.bulkhead(["run", "--rm", "loaded:1", "stat", "-c", "%s", "/large"]).prints("5000000");
+    api.finish();
+}
+
+#[test]
 fn a_root_is_imported() {
     let api = Served::new("api-import");
     let tar = busybox().done();

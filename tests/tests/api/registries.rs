@@ -11,8 +11,8 @@ fn images_travel_as_by_docker() {
     let api = Served::new("api-pull");
     serve(&api.host, "");
     let id = api.host.inspect("busybox", "{{.Id}}");
-    for docker in api.docker_commands() {
-        let docker = |words: &str| api.host.sh(&format!("{docker} {words}")).run();
+    for command in api.docker_commands() {
+        let docker = |words: &str| api.host.sh(&format!("{command} {words}")).run();
         docker(&format!("tag busybox {NAME}:1")).succeeds();
         docker(&format!("tag busybox {NAME}:2")).succeeds();
         docker(&format!("push {NAME}:1"))
@@ -32,6 +32,10 @@ fn images_travel_as_by_docker() {
         docker(&format!("pull {NAME}:1"))
             .succeeds()
             .shows(&format!("Status: Image is up to date for {NAME}:1"));
+        docker(&format!("rmi {NAME}:1")).succeeds();
+        let on_terminal = format!("{command} pull {NAME}:1");
+        let shown = api.host.pty_of(["sh", "-c", &on_terminal]).ends_with(0);
+        assert!(shown.contains("Downloaded newer image"), "{shown}");
         docker(&format!("pull -q {NAME}:1")).succeeds().shows(&format!("{NAME}:1"));
         docker(&format!("pull -a {NAME}")).succeeds().shows("2: Pulling from a/busy");
         docker(&format!("inspect --format {{{{.Id}}}} {NAME}:2")).shows(&id);

@@ -14,7 +14,7 @@ fn images_are_looked_at_named_and_removed() {
     api.docker("rmi localhost:5000/a/b:1").fails(1, "No such image");
     api.docker("image inspect none").fails(1, "No such image: none");
     api.http("POST", "/images/busybox/tag", "").run().shows("400");
-    api.http("POST", "/images/a/b/push", "").run().shows("501");
+    api.http("POST", "/images/a/b/push", "").run().shows("404").shows("does not exist locally");
     api.finish();
 }
 

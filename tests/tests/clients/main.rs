@@ -7,6 +7,7 @@ mod bollard;
 mod compose;
 mod docker_cli;
 mod docker_py;
+mod load;
 
 use bulkhead_tests::Served;
 use bulkhead_tests::command::Cmd;

@@ -25,7 +25,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{Query, is_on};
 use crate::failure::Failure;
-use crate::upload::{self, Upload};
+use crate::flow::Late;
+use crate::upload;
 use crate::worker::{Extra, Form, House, Out, ask, ask_with, flow};
 
 type Shared = State<Arc<House>>;
@@ -39,14 +40,12 @@ pub(super) fn routes() -> Router<Arc<House>> {
         .route("/containers/{id}/export", get(export))
 }
 
+/// `copyUIDGID` makes no difference: owners are those of the archive with it and without (docs/api.md).
 #[derive(Deserialize)]
 struct ArchiveQuery {
     path: Option<String>,
     #[serde(rename = "noOverwriteDirNonDir")]
     no_overwrite: Option<String>,
-    /// Owners are those of the archive with it and without: see docs/api.md.
-    #[serde(rename = "copyUIDGID")]
-    _copy_ids: Option<String>,
 }
 
 impl ArchiveQuery {
@@ -100,27 +99,17 @@ async fn write(
     ask_with(&house, vec![body], move |engine, mut given| {
         let container = engine.container(&id)?;
         let upload = upload::given(&mut given)?;
-        write_into(engine, &container, upload, &path, replace)
+        engine.archive_in(&container, upload, path.as_bytes(), replace)?;
+        Ok(())
     })
     .await?;
     Ok(StatusCode::OK.into_response())
 }
 
-fn write_into(
-    engine: &mut Engine,
-    container: &bulkhead_engine::Container,
-    upload: Upload,
-    path: &str,
-    replace: bool,
-) -> Result<(), Failure> {
-    engine.archive_in(container, upload, path.as_bytes(), replace)?;
-    Ok(())
-}
-
 async fn export(State(house): Shared, Path(id): Path<String>) -> Answer {
     flow(&house, move |engine, out| {
         let container = engine.container(&id)?;
-        engine.export(&container, out.when_written(Form::Bytes))?;
+        engine.export(&container, Late::new(out, Form::Bytes))?;
         Ok(())
     })
     .await

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::images::{fits, stated};
 use super::{Query, is_on, parse};
 use crate::failure::Failure;
+use crate::flow::Late;
 use crate::messages::{Messages, add_bar};
 use crate::upload;
 use crate::worker::{Form, House, Out, answer, flow, flow_with};
@@ -57,7 +58,7 @@ pub(super) async fn save(house: &House, names: Vec<String>, platform: Option<Str
         for name in &names {
             fits(engine, name, platform.as_deref())?;
         }
-        Ok(engine.save(&names, out.when_written(Form::Tar))?)
+        Ok(engine.save(&names, Late::new(out, Form::Tar))?)
     })
     .await
 }

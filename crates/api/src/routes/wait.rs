@@ -51,6 +51,11 @@ async fn wait(
 }
 
 fn wait_for(engine: &mut Engine, id: &str, until: Until, out: &mut Out) -> Result<(), Failure> {
+    if until == Until::NotRunning {
+        let container = engine.container(id)?;
+        let out = out.begin(Form::Json)?;
+        return answer(out, i64::from(engine.wait(&container)?));
+    }
     let mut events = engine.events()?;
     // What is remembered of earlier is over.
     while events.next_event()?.is_some() {}
@@ -64,11 +69,12 @@ fn wait_for(engine: &mut Engine, id: &str, until: Until, out: &mut Out) -> Resul
         _ => None,
     };
     let out = out.begin(Form::Json)?;
-    let code = match until {
-        Until::NotRunning => Some(i64::from(engine.wait(&container)?)),
-        Until::NextExit | Until::Removed => end_of(&mut events, &container.id, until)?.or(ended),
-    };
-    let answer = ContainerWaitResponse { status_code: code.unwrap_or(0), error: None };
+    let code = end_of(&mut events, &container.id, until)?.or(ended);
+    answer(out, code.unwrap_or(0))
+}
+
+fn answer(out: &mut std::fs::File, status_code: i64) -> Result<(), Failure> {
+    let answer = ContainerWaitResponse { status_code, error: None };
     let mut line = serde_json::to_vec(&answer).map_err(|error| Failure::ours(error.to_string()))?;
     line.push(b'\n');
     out.write_all(&line).map_err(gone)

@@ -1,7 +1,8 @@
 //! `events`: what happened, and what happens, to containers, images and volumes.
 //!
 //! Everybody who does something appends a line to a file ([`bulkhead_supervisor::events`]); here it is read. A reader
-//! that follows sleeps until inotify(7) wakes it.
+//! that follows sleeps until inotify(7) wakes it; of these a user can have a number only (`fs.inotify.max_user_instances`,
+//! 128), and a reader beyond that looks ten times a second.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -26,8 +27,12 @@ pub struct Events {
     path: PathBuf,
     /// The file before the present one, in which somebody slow may write still, and the present one.
     files: Vec<Part>,
-    woken: OwnedFd,
+    /// What wakes a reader; `None`: there is no more of that.
+    woken: Option<OwnedFd>,
 }
+
+/// How often a reader looks that nothing wakes.
+const UNWATCHED: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 struct Part {
@@ -40,15 +45,17 @@ impl Engine {
     /// All that is remembered, and what comes.
     ///
     /// # Errors
-    /// The folder of this boot cannot be made or watched.
+    /// The folder of this boot cannot be made.
     pub fn events(&self) -> Result<Events> {
         let path = self.roots.events();
         crate::store::make_folder(&self.roots.state)?;
-        let doing = || format!("watch {}", self.roots.state.display());
-        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        let woken = inotify::init(flags).doing(doing)?;
-        let wanted = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE;
-        inotify::add_watch(&woken, &self.roots.state, wanted).doing(doing)?;
+        let watch = || -> rustix::io::Result<OwnedFd> {
+            let woken = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+            let wanted = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE;
+            inotify::add_watch(&woken, &self.roots.state, wanted)?;
+            Ok(woken)
+        };
+        let woken = watch().ok();
         let mut events = Events { files: Vec::new(), woken, path };
         // This order: what becomes the earlier file meanwhile is not missed.
         let now = events.open(events.path.clone());
@@ -123,11 +130,15 @@ impl Events {
     /// # Errors
     /// The kernel's.
     pub fn wait(&self, most: Option<Duration>) -> Result<bool> {
+        let Some(woken) = &self.woken else {
+            std::thread::sleep(most.map_or(UNWATCHED, |most| most.min(UNWATCHED)));
+            return Ok(most.is_none_or(|most| most > UNWATCHED));
+        };
         let timeout = most.map(|most| Timespec {
             tv_sec: i64::try_from(most.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: most.subsec_nanos().into(),
         });
-        let mut wanted = [PollFd::new(&self.woken, PollFlags::IN)];
+        let mut wanted = [PollFd::new(woken, PollFlags::IN)];
         match poll(&mut wanted, timeout.as_ref()) {
             Ok(0) => return Ok(false),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -136,7 +147,7 @@ impl Events {
         let mut nowhere = [0u8; 4096];
         // What woke us is only that it did; at most a queue full of it.
         for _ in 0..1024 {
-            if !matches!(rustix::io::read(&self.woken, &mut nowhere), Ok(length) if length > 0) {
+            if !matches!(rustix::io::read(woken, &mut nowhere), Ok(length) if length > 0) {
                 break;
             }
         }
