@@ -249,6 +249,9 @@ fn a_body_that_never_comes_is_not_waited_for() {
             "{path}: {heard}"
         );
     }
+    // Who has been served and says no more is not waited for, either.
+    let heard = raw(&api, b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
+    assert!(heard.starts_with("HTTP/1.1 200 ") && heard.ends_with("OK"), "{heard}");
     // One that goes in the middle of it is no trouble.
     let cut = format!(
         "perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(\"{SOCKET}\"); syswrite $s, \"POST /containers/create HTTP/1.1\\r\\nHost: d\\r\\nContent-Length: 100\\r\\n\\r\\n{{\"'"

@@ -127,7 +127,9 @@ fn a_client_that_is_gone_leaves_nothing() {
     api.docker("run -d -i --name one busybox sleep 1000").run().succeeds();
     let count = || api.host.sh("ls /proc/$(cat /tmp/server)/fd | wc -l").stdout();
     let before = count();
-    api.host.sh("mkfifo /tmp/fifo; sleep 1000 <> /tmp/fifo > /dev/null 2>&1 & echo $! > /tmp/writer").prints("");
+    api.host
+        .sh("mkfifo /tmp/fifo; sleep 1000 <> /tmp/fifo > /dev/null 2>&1 & echo $! > /tmp/writer")
+        .prints("");
     // One that says nothing, and one that has said everything and listens.
     for input in ["/tmp/fifo", "/dev/null"] {
         let attach = by("docker", "attach --sig-proxy=false one");
