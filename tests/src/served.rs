@@ -40,7 +40,7 @@ impl Served {
     /// When it does not say that it serves.
     pub fn serve(&self, flags: &str) {
         let script = format!(
-            "setsid bulkhead serve {flags} < /dev/null > /tmp/served 2>&1 & echo $! > /tmp/server; \
+            "rm -f /tmp/served; setsid bulkhead serve {flags} < /dev/null > /tmp/served 2>&1 & echo $! > /tmp/server; \
              for i in $(seq 200); do [ -s /tmp/served ] && break; sleep 0.05; done; cat /tmp/served"
         );
         self.host.sh(&script).prints(&format!("unix://{SOCKET}"));

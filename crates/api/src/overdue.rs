@@ -27,12 +27,12 @@ pub(crate) struct InTime {
 /// Whether what is sent to this path may come as slowly as it likes.
 fn is_stream(path: &str) -> bool {
     let mut parts = path.trim_matches('/').split('/');
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+    matches!(
+        (parts.next(), parts.next(), parts.next(), parts.next()),
         (Some("containers"), Some(_), Some("attach" | "archive"), None)
-        | (Some("images"), Some("load" | "create"), None, None)
-        | (Some("build" | "session" | "grpc"), None, None, None) => true,
-        _ => false,
-    }
+            | (Some("images"), Some("load" | "create"), None, None)
+            | (Some("build" | "session" | "grpc"), None, None, None)
+    )
 }
 
 /// Bounds the time of a request's body; gives what tells whether that was over.

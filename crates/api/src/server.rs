@@ -62,7 +62,10 @@ pub(crate) async fn serve(options: Options, ready: impl FnOnce(&[Address])) -> R
     let files = connections::raise_limit();
     let mut sockets = Sockets { acceptor, ..Sockets::default() };
     for address in &addresses {
-        sockets.open(address, &roots)?;
+        if let Err(error) = sockets.open(address, &roots) {
+            take_away(sockets.left);
+            return Err(error);
+        }
     }
     let door = Door {
         app: routes::router(Arc::new(House::new(roots, programs, usual_users, Some(files)))),
@@ -88,12 +91,17 @@ pub(crate) async fn serve(options: Options, ready: impl FnOnce(&[Address])) -> R
         if ended { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+    take_away(left);
+    Ok(())
+}
+
+/// Takes away the sockets that are still ours.
+fn take_away(left: Vec<(PathBuf, Option<(u64, u64)>)>) {
     for (path, identity) in left {
         if identity.is_some() && listen::identity(&path) == identity {
             let _ = std::fs::remove_file(&path);
         }
     }
-    Ok(())
 }
 
 fn unregistered(error: std::io::Error) -> ServeError {

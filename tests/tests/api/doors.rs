@@ -108,13 +108,17 @@ fn the_units_are_what_a_service_manager_takes() {
         host.finish();
         return;
     }
-    let units = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/systemd");
-    // It looks for the executable where the units have it.
-    let script = format!(
-        "mkdir -p /tmp/units; cp {units}/* /tmp/units; sed -i \"s,/usr/local/bin/bulkhead,$(command -v bulkhead),\" /tmp/units/*; \
-         cd /tmp/units; systemd-analyze verify ./bulkhead.socket ./bulkhead-api.service ./bulkhead.service 2>&1 \
-         | grep -E 'units/|bulkhead' || true"
-    );
-    host.sh(&script).prints("");
+    for (name, unit) in [
+        ("bulkhead.service", include_str!("../../../packaging/systemd/bulkhead.service")),
+        ("bulkhead.socket", include_str!("../../../packaging/systemd/bulkhead.socket")),
+        ("bulkhead-api.service", include_str!("../../../packaging/systemd/bulkhead-api.service")),
+    ] {
+        // It looks for the executable where the units have it.
+        let put = "mkdir -p /tmp/units; sed \"s,/usr/local/bin/bulkhead,$(command -v bulkhead),\"";
+        host.sh(&format!("{put} > /tmp/units/{name}")).stdin(unit).prints("");
+    }
+    let script = "cd /tmp/units; systemd-analyze verify --man=no ./bulkhead.socket ./bulkhead-api.service ./bulkhead.service 2>&1 \
+                  | grep bulkhead || true";
+    host.sh(script).prints("");
     host.finish();
 }

@@ -79,7 +79,7 @@ fn in_the_middle_of_requests() {
         }
         for number in 0..8 {
             let heard = api.http("POST", &format!("/containers/s{round}-{number}/start"), "").stdout();
-            assert!(heard == "204" || heard == "304", "{heard}");
+            assert!(heard.starts_with("204") || heard.starts_with("304"), "{heard}");
         }
         let names: Vec<String> = theirs.keys().filter(|name| *name != "stays").cloned().collect();
         api.docker(&format!("rm -f s{round}-0 {}", names.join(" "))).run().succeeds();
@@ -100,7 +100,7 @@ fn the_next_one_serves_two_hundred() {
                 for i in $(seq 20); do bulkhead start c$i; done > /dev/null";
     api.host.sh(make).timeout(120).prints("");
     let follow = format!(
-        "curl -sSN --unix-socket {SOCKET} http://d/events > /tmp/events & curl -sS --unix-socket {SOCKET} -X POST http://d/containers/c1/wait > /tmp/waited & true"
+        "curl -sSN --unix-socket {SOCKET} http://d/events > /tmp/events 2>&1 & curl -sS --unix-socket {SOCKET} -X POST http://d/containers/c1/wait > /tmp/waited 2>&1 & true"
     );
     api.host.sh(&follow).prints("");
     api.kill();

@@ -124,20 +124,28 @@ fn who_does_not_go_on_holds_up_nobody() {
 #[test]
 fn a_client_that_is_gone_leaves_nothing() {
     let api = served("api-tls-gone");
-    api.docker("run -d --name one busybox sleep 1000").run().succeeds();
-    let count = "ls /proc/$(cat /tmp/server)/fd | wc -l";
-    let before = api.host.sh(count).stdout();
-    for input in ["< /dev/null", "< /tmp/fifo"] {
-        let script = format!(
-            "rm -f /tmp/fifo; mkfifo /tmp/fifo; sleep 1000 > /tmp/fifo & writer=$!
-             {} {input} > /tmp/said & client=$!
-             for i in $(seq 200); do [ -s /tmp/said ] && break; sleep 0.05; done; cat /tmp/said
-             kill -9 $client; kill $writer",
-            by("docker", "exec -i one sh -c 'echo runs; sleep 1000'").replacen("docker", "exec docker", 1)
-        );
-        api.host.sh(&format!("({script}) 2> /dev/null")).prints("runs");
-        until("the server has nothing of it", || api.host.sh(count).stdout() == before);
+    api.docker("run -d -i --name one busybox sleep 1000").run().succeeds();
+    let count = || api.host.sh("ls /proc/$(cat /tmp/server)/fd | wc -l").stdout();
+    let before = count();
+    api.host
+        .sh("mkfifo /tmp/fifo; sleep 1000 <> /tmp/fifo > /dev/null 2>&1 & echo $! > /tmp/writer")
+        .prints("");
+    // One that says nothing, and one that has said everything and listens.
+    for input in ["/tmp/fifo", "/dev/null"] {
+        let attach = by("docker", "attach --sig-proxy=false one");
+        api.host.sh(&format!("{attach} < {input} > /dev/null 2>&1 & echo $! > /tmp/client")).prints("");
+        until("it is attached", || {
+            let told = format!(
+                "timeout 2 {} | grep -c attach || true",
+                by("docker", "events --since 1h --until 0s")
+            );
+            api.host.sh(&told).stdout() == if input == "/tmp/fifo" { "1" } else { "2" }
+        });
+        assert_ne!(count(), before);
+        api.host.sh("kill -9 $(cat /tmp/client)").prints("");
+        until("the server has nothing of it", || count() == before);
     }
+    api.host.sh("kill $(cat /tmp/writer)").prints("");
     api.finish();
 }
 
@@ -156,7 +164,7 @@ fn certificates_that_cannot_be_used_are_named() {
     with(authority, "/dev/null", key).fails(1, "it holds no certificate in PEM");
     with(authority, certificate, "/dev/null").fails(1, "/dev/null");
     with(authority, certificate, "/tmp/other/server.key").fails(1, "/tmp/good/server.pem");
-    host.bulkhead(["serve", "--tlsverify"]).fails(125, "--tlscacert");
-    host.bulkhead(["serve", "--tlscert", certificate]).fails(125, "--tlsverify");
+    host.bulkhead(["serve", "--tlsverify"]).fails(125, "given together");
+    host.bulkhead(["serve", "--tlscert", certificate]).fails(125, "given together");
     host.finish();
 }

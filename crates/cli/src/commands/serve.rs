@@ -20,16 +20,16 @@ pub struct Serve {
     #[arg(long, value_name = "WHAT", default_value = "everything")]
     allow: Allowed,
     /// Let clients over TCP in that show a certificate of --tlscacert
-    #[arg(long, requires_all = ["tlscacert", "tlscert", "tlskey"])]
+    #[arg(long)]
     tlsverify: bool,
     /// Who signs clients' certificates (PEM)
-    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    #[arg(long, value_name = "FILE")]
     tlscacert: Option<PathBuf>,
     /// The server's certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    #[arg(long, value_name = "FILE")]
     tlscert: Option<PathBuf>,
     /// Its key (PEM)
-    #[arg(long, value_name = "FILE", requires = "tlsverify")]
+    #[arg(long, value_name = "FILE")]
     tlskey: Option<PathBuf>,
     /// The user namespace of containers that ask for none: `host`, as Docker has it, or `auto`; else what daemon.json says
     #[arg(long, value_name = "MODE", conflicts_with = "userns_remap")]
@@ -57,9 +57,15 @@ enum Allowed {
 
 impl Serve {
     pub(super) fn run(self, context: &Context) -> Done {
-        let tls = match (self.tlscacert, self.tlscert, self.tlskey) {
-            (Some(authority), Some(certificate), Some(key)) => Some(TlsFiles { authority, certificate, key }),
-            _ => None,
+        let tls = match (self.tlsverify, self.tlscacert, self.tlscert, self.tlskey) {
+            (false, None, None, None) => None,
+            (true, Some(authority), Some(certificate), Some(key)) => {
+                Some(TlsFiles { authority, certificate, key })
+            }
+            _ => {
+                let why = "--tlsverify, --tlscacert, --tlscert and --tlskey are given together or not at all";
+                return Err(Failure::new(why).code(125));
+            }
         };
         let usual_users = match (self.userns, self.userns_remap) {
             (Some(Userns::Host), _) => UsualUsers::Host,
