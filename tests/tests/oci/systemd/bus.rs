@@ -15,6 +15,7 @@ cat > /run/units/bus.conf <<'XML'
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>system</type>
+  <listen>systemd:</listen>
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow send_type="signal"/>
@@ -70,11 +71,11 @@ fn without_systemd_s_own_socket_the_system_bus_is_asked() {
     inside(&host, "mv /run/systemd/private /run/systemd/moved").run().succeeds();
     life("");
     // An error of systemd's comes by the bus too.
-    let failing = Bundle::new(&host, "b", "true").with(|config| {
+    let failing = Bundle::new(&host, "failing", "true").with(|config| {
         config["linux"]["cgroupsPath"] = json!("bus.slice:p:one");
         config["annotations"] = json!({ "org.systemd.property.Nonsense": "5" });
     });
-    oci(&host, "run --bundle /run/b one")
+    oci(&host, "run --bundle /run/failing one")
         .fails(1, "does not make the unit p-one.scope: Cannot set property Nonsense");
     drop(failing);
     host.abandon();
