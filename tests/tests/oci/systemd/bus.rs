@@ -29,7 +29,7 @@ printf '[Unit]\nDefaultDependencies=no\nRequires=dbus.socket\nAfter=dbus.socket\
 "#;
 
 /// A host on which systemd is on a bus.
-fn with_bus(name: &str) -> Option<Host> {
+pub(super) fn with_bus(name: &str) -> Option<Host> {
     let host = with_systemd(name)?;
     if host.sh("test -x /usr/bin/dbus-daemon").run().code() != 0 {
         host.abandon();

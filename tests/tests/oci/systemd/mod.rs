@@ -5,8 +5,10 @@
 //! |---|---|
 //! | [`host`] | the host with systemd |
 //! | [`bus`] | systemd by the system bus |
+//! | [`callers`] | containerd and Podman, told to have systemd make groups |
 
 mod bus;
+mod callers;
 mod host;
 
 use bulkhead_tests::{Host, skip, wait};
