@@ -1,4 +1,4 @@
-//! containerd and Podman, each told that systemd makes the groups, with this runtime in runc's place. They run beside
+//! Docker, containerd and Podman, each told that systemd makes the groups, with this runtime in runc's place. They run beside
 //! systemd, as they do on a machine.
 
 use bulkhead_tests::images::{self, Image};
@@ -85,6 +85,46 @@ fn podman_has_systemd_make_the_group() {
     podman("exec one cat /proc/1/comm").prints("sleep");
     podman("stop -t 1 one").run().succeeds();
     podman("rm one").run().succeeds();
+    assert_gone(&host, &unit);
+    host.abandon();
+}
+
+#[test]
+fn docker_has_systemd_make_the_group() {
+    images::make(Image::Busybox);
+    let Some(host) = with_bus("oci-systemd-docker") else {
+        skip!("{MISSING}, or there is no dbus-daemon");
+    };
+    // Kernel parameters cannot be set beside this systemd, so Docker makes no network.
+    let script = format!(
+        "command -v dockerd docker; mkdir -p /run/own /run/peer /var/lib/docker; mount -t tmpfs t /var/lib/docker
+         ln -s $(command -v bulkhead) /run/own/bulkhead-runtime
+         setsid dockerd --exec-root /run/peer/exec -p /run/peer/pid -H unix:///var/run/docker.sock --bridge none \
+             --iptables=false --ip6tables=false --ip-forward=false --exec-opt native.cgroupdriver=systemd \
+             --add-runtime bulkhead=/run/own/bulkhead-runtime --default-runtime bulkhead < /dev/null > /tmp/dockerd.log 2>&1 &
+         for i in $(seq 300); do docker version > /dev/null 2>&1 && break; sleep 0.1; done; docker version
+         docker load --quiet --input {}",
+        Image::Busybox.on_host()
+    );
+    let up = inside(&host, &script).run();
+    if up.code() != 0 {
+        let log = inside(&host, "tail -n 3 /tmp/dockerd.log 2> /dev/null || true").run();
+        eprintln!("{up}\n{log}");
+        host.abandon();
+        skip!("dockerd is not installed, or does not come up here");
+    }
+    let docker = |words: &str| inside(&host, &format!("docker {words}"));
+    docker("run --rm --network none busybox echo hello").prints("hello");
+    docker("run -d --network none --pids-limit 50 --memory 64m --name one busybox sleep 1000").run().succeeds();
+    let unit = format!("docker-{}.scope", docker("inspect --format '{{.Id}}' one").stdout());
+    assert_eq!(
+        show(&host, &unit, "Slice ActiveState TasksMax MemoryLimit"),
+        ["system.slice", "active", "50", "67108864"]
+    );
+    docker("exec one cat /proc/1/comm").prints("sleep");
+    docker("update --pids-limit 60 one").run().succeeds();
+    assert_eq!(show(&host, &unit, "TasksMax"), ["60"]);
+    docker("rm -f one").run().succeeds();
     assert_gone(&host, &unit);
     host.abandon();
 }

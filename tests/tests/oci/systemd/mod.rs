@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`host`] | the host with systemd |
 //! | [`bus`] | systemd by the system bus |
-//! | [`callers`] | containerd and Podman, told to have systemd make groups |
+//! | [`callers`] | Docker, containerd and Podman, told to have systemd make groups |
 
 mod bus;
 mod callers;
