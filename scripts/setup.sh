@@ -22,9 +22,11 @@ lint=(python3 python3-pip)
 # program: whoever has Docker from elsewhere keeps that, and Debian's package would conflict with it.
 callers=(dockerd=docker.io docker=docker-cli containerd=containerd podman=podman runc=runc crun=crun)
 callers+=(/usr/lib/cni/bridge=containernetworking-plugins)
+# units: systemd and a bus, for containers whose groups systemd makes; the tests start them, in hosts of their own.
+units=(/usr/lib/systemd/systemd=systemd dbus-daemon=dbus-daemon)
 peers=(bubblewrap)
 
-wanted=("${build[@]}" "${hosts[@]}" "${images[@]}" "${registries[@]}" "${machine[@]}" "${lint[@]}" "${callers[@]}")
+wanted=("${build[@]}" "${hosts[@]}" "${images[@]}" "${registries[@]}" "${machine[@]}" "${lint[@]}" "${callers[@]}" "${units[@]}")
 if [[ "${1:-}" == --peers ]]; then
     wanted=("${peers[@]}" "${callers[@]}")
 elif [[ $# -gt 0 ]]; then
@@ -73,6 +75,10 @@ apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty
 if [[ " ${missing[*]} " == *" docker-cli "* ]] && ! apt-cache show docker-cli >/dev/null 2>&1; then
     mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx docker-cli)
 fi
+# Before Debian 12, dbus holds the bus's daemon as well.
+if [[ " ${missing[*]} " == *" dbus-daemon "* ]] && ! apt-cache show dbus-daemon >/dev/null 2>&1; then
+    missing=("${missing[@]/#dbus-daemon/dbus}")
+fi
 # A package's daemon is started when it is installed. Here it is not: in a mount namespace that ends with apt, the two
 # programs that start services are covered by one that does nothing, so that nothing has to be put back afterwards.
 # shellcheck disable=SC2016 # that shell expands them
@@ -85,7 +91,9 @@ fi
 # Nor when systemd boots the machine. What was installed before is not touched.
 if command -v systemctl >/dev/null; then
     for package in "${missing[@]}"; do
-        mapfile -t units < <(dpkg-query -L "$package" | sed -nE 's,^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$,\2,p')
-        [[ ${#units[@]} -eq 0 ]] || "${as_root[@]}" systemctl --quiet disable "${units[@]}"
+        # What systemd brings itself is how it boots a machine, and no daemon of somebody's.
+        [[ "$package" != systemd ]] || continue
+        mapfile -t services < <(dpkg-query -L "$package" | sed -nE 's,^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$,\2,p')
+        [[ ${#services[@]} -eq 0 ]] || "${as_root[@]}" systemctl --quiet disable "${services[@]}"
     done
 fi

@@ -1,33 +1,14 @@
 //! How a program is scheduled (sched(7)) and how its disk accesses are (ioprio_set(2)), set from outside: in a user
 //! namespace of its own a child has no right to anything but less.
 
-use bulkhead_sys::scheduling::{self, Attributes};
+use bulkhead_sys::scheduling;
+pub use bulkhead_sys::scheduling::Scheduler;
 use rustix::thread::CpuSet;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, Step};
 use crate::plan::Extras;
 
 const STEP: &str = "priorities";
-
-/// A way to be scheduled, in the words of sched_setattr(2); what its policy does not use is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scheduler {
-    /// SCHED_*.
-    pub policy: u32,
-    /// SCHED_FLAG_*.
-    pub flags: u64,
-    /// The nice value.
-    pub nice: i32,
-    /// The real-time priority.
-    pub priority: u32,
-    /// Nanoseconds of each period that it may run.
-    pub runtime: u64,
-    /// Within how many nanoseconds it has had them.
-    pub deadline: u64,
-    /// The period in nanoseconds.
-    pub period: u64,
-}
 
 /// Has a process (0: this one), and what it starts, run on these processors alone; of those that there are, and that its
 /// group has, at least one must be among them.
@@ -51,12 +32,8 @@ pub const PROCESSORS: u32 = 1024;
 
 /// Sets them for the child `pid` (for this process itself: 0), and for what it executes.
 pub(crate) fn apply(extras: &Extras, pid: i32) -> Result<()> {
-    if let Some(Scheduler { policy, flags, nice, priority, runtime, deadline, period }) = extras.scheduler {
-        let mut attributes = Attributes::default();
-        (attributes.policy, attributes.flags, attributes.nice) = (policy, flags, nice);
-        (attributes.priority, attributes.runtime) = (priority, runtime);
-        (attributes.deadline, attributes.period) = (deadline, period);
-        scheduling::set_scheduling(pid, attributes).step(STEP, || "set how the program is scheduled")?;
+    if let Some(scheduler) = extras.scheduler {
+        scheduling::set_scheduling(pid, scheduler).step(STEP, || "set how the program is scheduled")?;
     }
     if let Some(processors) = &extras.processors {
         run_on(pid, processors)?;

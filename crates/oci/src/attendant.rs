@@ -26,7 +26,11 @@ pub(crate) struct Recorder<'a> {
 
 impl Attendant for Recorder<'_> {
     fn group(&mut self, cgroup: &Cgroup) -> Result<Created> {
-        self.manager.create(cgroup)
+        let container = &mut *self.container;
+        self.manager.create(cgroup, &mut |unit| {
+            container.state.unit = Some(unit);
+            write(container)
+        })
     }
 
     fn wire(&mut self, network: BorrowedFd<'_>) -> Result<()> {
@@ -50,6 +54,10 @@ impl Attendant for Recorder<'_> {
         self.manager.settle(&self.cgroup)?;
         self.container.state.first =
             ProcessId::of(pid).step("state", || "look at the container's process")?;
-        self.container.write().map_err(|error| Error::new("state", error.to_string()))
+        write(self.container)
     }
+}
+
+fn write(container: &Container) -> Result<()> {
+    container.write().map_err(|error| Error::new("state", error.to_string()))
 }

@@ -3,13 +3,13 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use crate::check;
 
-/// struct sched_attr of linux/sched/types.h, as sched_setattr(2) describes it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Attributes {
-    size: u32,
+/// A way to be scheduled, in the words of sched_setattr(2); what its policy does not use is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduler {
     /// SCHED_*.
     pub policy: u32,
     /// SCHED_FLAG_*.
@@ -18,11 +18,11 @@ pub struct Attributes {
     pub nice: i32,
     /// The priority, of SCHED_FIFO and SCHED_RR.
     pub priority: u32,
-    /// Nanoseconds, of SCHED_DEADLINE.
+    /// Nanoseconds of each period that it may run, of SCHED_DEADLINE as the next two.
     pub runtime: u64,
-    /// The same.
+    /// Within how many nanoseconds it has had them.
     pub deadline: u64,
-    /// The same.
+    /// The period in nanoseconds.
     pub period: u64,
 }
 
@@ -30,9 +30,17 @@ pub struct Attributes {
 ///
 /// # Errors
 /// EINVAL, EPERM, EBUSY (no deadline to be had), ESRCH.
-pub fn set_scheduling(pid: i32, attributes: Attributes) -> io::Result<()> {
-    let size = u32::try_from(size_of::<Attributes>()).unwrap_or(48);
-    let attributes = Attributes { size, ..attributes };
+pub fn set_scheduling(pid: i32, scheduler: Scheduler) -> io::Result<()> {
+    let attributes = libc::sched_attr {
+        size: u32::try_from(size_of::<libc::sched_attr>()).unwrap_or(48),
+        sched_policy: scheduler.policy,
+        sched_flags: scheduler.flags,
+        sched_nice: scheduler.nice,
+        sched_priority: scheduler.priority,
+        sched_runtime: scheduler.runtime,
+        sched_deadline: scheduler.deadline,
+        sched_period: scheduler.period,
+    };
     // SAFETY: the structure has the kernel's layout, says its own size, and lives across the call.
     check(unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attributes, 0) }).map(drop)
 }

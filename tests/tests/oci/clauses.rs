@@ -15,9 +15,16 @@ fn each_test_that_the_table_names_is_there() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = std::fs::read_to_string(tests.join("../docs/oci-clauses.md")).unwrap();
     let mut known: BTreeSet<String> = BTreeSet::new();
-    let own = std::fs::read_dir(tests.join("tests/oci")).unwrap().map(|entry| entry.unwrap().path());
-    for path in own.chain([tests.join("tests/cgroup2/main.rs")]) {
-        let module = path.file_stem().unwrap().to_str().unwrap().replace("main", "cgroup2");
+    let sources = |folder: &Path| {
+        let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        all.filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect::<Vec<_>>()
+    };
+    let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let own = sources(&tests.join("tests/oci")).into_iter().map(|path| (stem(&path), path));
+    let systemd = sources(&tests.join("tests/oci/systemd")).into_iter();
+    let systemd = systemd.map(|path| (format!("systemd::{}", stem(&path)).replace("::mod", ""), path));
+    let machine = ("cgroup2".to_owned(), tests.join("tests/cgroup2/main.rs"));
+    for (module, path) in own.chain(systemd).chain([machine]) {
         let source = std::fs::read_to_string(&path).unwrap();
         for (_, after) in
             source.match_indices("#[test]\nfn ").map(|(at, found)| source.split_at(at + found.len()))

@@ -124,7 +124,6 @@ fn flags_that_mean_nothing_here_are_refused() {
     bundle.run("--no-pivot").fails(1, "--no-pivot is not supported");
     bundle.run("--preserve-fds 9").fails(1, "please check that preserved-fd");
     bundle.run("--console-socket /run/none").fails(1, "cannot use console socket");
-    oci(&host, "--systemd-cgroup run --bundle /run/b test").fails(1, "--systemd-cgroup is not supported");
     oci(&host, "--rootless maybe run --bundle /run/b test").fails(1, "invalid --rootless");
     for whether in ["true", "false", "auto"] {
         oci(&host, &format!("--rootless {whether} run --bundle /run/b test")).run().succeeds();

@@ -4,7 +4,7 @@ use bulkhead_isolation::Result as Done;
 use bulkhead_isolation::cgroups::resources::Resources as Limits;
 use bulkhead_isolation::cgroups::{self, Below, Cgroup, Created};
 
-use super::Manager;
+use super::{Manager, Unit};
 use crate::error::{Error, Result};
 
 /// A group at this path below the root of each hierarchy.
@@ -17,7 +17,7 @@ impl Manager for Files {
         Ok(cgroups::has_processes(&self.path))
     }
 
-    fn create(&mut self, cgroup: &Cgroup) -> Done<Created> {
+    fn create(&mut self, cgroup: &Cgroup, _: &mut dyn FnMut(Unit) -> Done<()>) -> Done<Created> {
         Created::create(cgroup)
     }
 

@@ -24,8 +24,9 @@ pub(crate) trait Manager {
     /// Whether somebody else's processes are there already.
     fn is_taken(&self) -> Done<bool>;
 
-    /// Makes the group with its limits. Until [`settle`](Self::settle) it is there though nobody is in it.
-    fn create(&mut self, cgroup: &Cgroup) -> Done<Created>;
+    /// Makes the group with its limits. Until [`settle`](Self::settle) it is there though nobody is in it. What is known of its
+    /// unit only once there is one goes to `record`.
+    fn create(&mut self, cgroup: &Cgroup, record: &mut dyn FnMut(Unit) -> Done<()>) -> Done<Created>;
 
     /// Its first process is in it: what could not hold until then, does now.
     fn settle(&mut self, cgroup: &Cgroup) -> Done<()>;

@@ -337,10 +337,10 @@ impl Scheduler {
                 Error::invalid(format!("config.json: process.scheduler.{place}: {word:?} is none"))
             })
         }
-        let flags = self.flags.iter().flatten().map(|flag| find(&FLAGS, flag, "flags"));
+        let mut flags = self.flags.iter().flatten().map(|flag| find(&FLAGS, flag, "flags"));
         Ok(Schedule {
             policy: find(&POLICIES, &self.policy, "policy")?,
-            flags: flags.sum::<Result<u64>>()?,
+            flags: flags.try_fold(0, |all, flag| Ok::<u64, Error>(all | flag?))?,
             nice: self.nice.unwrap_or(0),
             priority: self.priority.unwrap_or(0),
             runtime: self.runtime.unwrap_or(0),

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use serde::Serialize;
-use zbus::wire::{OwnedObjectPath, Type, Variant};
+use zbus::wire::{OwnedObjectPath, OwnedVariant, Type, Variant};
 
 use super::address;
 use super::message::{self, Kind, Message, Target};
@@ -25,6 +25,9 @@ const BUS: Target<'static> = Target {
     path: "/org/freedesktop/DBus",
     interface: "org.freedesktop.DBus",
 };
+/// Properties of all units, and who gives them.
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const JOB_REMOVED: &str = "JobRemoved";
 /// How often, and with which pause, a unit is asked for again whose predecessor is about to go.
 const TURNS: usize = 100;
@@ -165,8 +168,8 @@ impl Bus {
         }
     }
 
-    /// Makes a scope, and waits until it is there. This very process is put into it.
-    pub(super) fn start(&mut self, unit: &str, properties: &[Property]) -> Answer<()> {
+    /// Makes a scope, and waits until it is there. This very process is put into it. Gives the run of the unit that this is.
+    pub(super) fn start(&mut self, unit: &str, properties: &[Property]) -> Answer<String> {
         let failed = |why: Failure| format!("systemd does not make the unit {unit}: {why}");
         // As systemd numbers the sender of this: that may be otherwise than here.
         let own = Variant::from(vec![0u32]);
@@ -187,9 +190,27 @@ impl Bus {
             }
         };
         match self.end_of(&answer).map_err(failed)?.as_str() {
-            "done" => Ok(()),
+            "done" => self.run_of(unit)?.ok_or_else(|| format!("the unit {unit} has ended as soon as it was made")),
             result => Err(format!("systemd does not make the unit {unit}: its job has ended as {result}")),
         }
+    }
+
+    /// Which run of a unit there is: a name may be another's later, and then the run is another (InvocationID). `None`: the
+    /// unit is not there.
+    pub(super) fn run_of(&mut self, unit: &str) -> Answer<Option<String>> {
+        let failed = |why: &dyn std::fmt::Display| format!("systemd does not tell of the unit {unit}: {why}");
+        let answer = match self.call("GetUnit", &(unit,)) {
+            Err(why) if why.is("NoSuchUnit") => return Ok(None),
+            answer => answer.map_err(|why| failed(&why))?,
+        };
+        let (path,): (OwnedObjectPath,) = answer.body().map_err(|why| failed(&why))?;
+        let destination = (!self.direct).then_some(SYSTEMD);
+        let target = Target { destination, path: path.as_str(), interface: PROPERTIES };
+        let answer = self.send(&target, "Get", &(UNIT, "InvocationID")).map_err(|why| failed(&why))?;
+        let (run,): (OwnedVariant,) = answer.body().map_err(|why| failed(&why))?;
+        let run = Vec::<u8>::try_from(run).map_err(|why| failed(&why))?;
+        // None: it was forgotten since it was named, and looked for again.
+        Ok((!run.is_empty()).then(|| run.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
     /// Sets properties, until the machine is booted again.

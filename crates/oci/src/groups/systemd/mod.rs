@@ -32,6 +32,10 @@ use steward::Steward;
 use unit::Unit;
 
 const STEP: &str = "systemd";
+/// What the steward says of a unit that there is no more, of the container's, and of one that has taken its name.
+const GONE: &str = "gone";
+const OURS: &str = "ours";
+const ANOTHER_S: &str = "another's";
 
 /// The group of one container.
 pub(super) struct Systemd<'s> {
@@ -40,13 +44,11 @@ pub(super) struct Systemd<'s> {
     annotations: &'s BTreeMap<String, String>,
     /// In the scope until the container is.
     steward: Option<Steward>,
-    /// What there is of this name is not this container's.
-    others: bool,
 }
 
 impl<'s> Systemd<'s> {
     pub(super) fn new(unit: Unit, id: &str, annotations: &'s BTreeMap<String, String>) -> Systemd<'s> {
-        Systemd { unit, id: id.to_owned(), annotations, steward: None, others: false }
+        Systemd { unit, id: id.to_owned(), annotations, steward: None }
     }
 
     fn properties(&self, limits: &Limits, layout: &Layout) -> Done<Vec<Property>> {
@@ -69,7 +71,7 @@ impl Manager for Systemd<'_> {
         cgroups::has_processes_anywhere(&self.unit.path())
     }
 
-    fn create(&mut self, cgroup: &Cgroup) -> Done<Created> {
+    fn create(&mut self, cgroup: &Cgroup, record: &mut dyn FnMut(Unit) -> Done<()>) -> Done<Created> {
         let (first, last) = without_tasks(&cgroup.resources);
         let last = properties::of_tasks(&last);
         let first_properties = self.properties(&first, &Layout::detect()?)?;
@@ -78,15 +80,16 @@ impl Manager for Systemd<'_> {
             let mut bus = Bus::connect()?;
             if !voice.pause(bus.start(&name, &first_properties)) {
                 // It was said already.
-                return Ok(());
+                return Ok(String::new());
             }
-            if last.is_empty() { Ok(()) } else { bus.set(&name, &last) }
+            if !last.is_empty() {
+                bus.set(&name, &last)?;
+            }
+            Ok(String::new())
         })?;
-        // One that systemd did not make now may be there for somebody else.
-        self.others = true;
-        steward.hear()?;
-        self.others = false;
+        let run = steward.hear()?;
         if !is_in(steward.pid(), &cgroup.path)? {
+            // Without the steward it ends by itself, and what is at that path is not this container's.
             return Err(Error::new(
                 STEP,
                 format!(
@@ -95,6 +98,10 @@ impl Manager for Systemd<'_> {
                 ),
             ));
         }
+        // Until this is written nothing is there that would not go with the steward, and nothing that is the container's:
+        // whoever clears up after a killed creation stops no unit that may be somebody else's.
+        self.unit.run = Some(run);
+        record(self.unit.clone())?;
         self.steward = Some(steward);
         Created::create(&Cgroup { resources: first, ..cgroup.clone() })?.counted_by_systemd(&cgroup.path)
     }
@@ -116,19 +123,43 @@ impl Manager for Systemd<'_> {
         let mut wanted = properties::of(limits, &Layout::detect()?);
         wanted.extend(properties::of_tasks(limits));
         if !wanted.is_empty() {
-            Steward::ask(|| Bus::connect()?.set(&self.unit.name, &wanted))?;
+            let Unit { name, run, .. } = &self.unit;
+            Steward::ask(|| {
+                let mut bus = Bus::connect()?;
+                if bus.run_of(name)? != *run {
+                    return Err(format!("the unit {name} is no longer this container's"));
+                }
+                bus.set(name, &wanted).map(|()| String::new())
+            })?;
         }
         Created::open(&self.unit.path())?.limit(limits)
     }
 
     fn remove(&mut self) -> Done<()> {
         self.steward = None;
-        if self.others {
+        let Unit { name, run: Some(run), .. } = &self.unit else { return Ok(()) };
+        let steward = Steward::begin(|voice| {
+            let mut bus = Bus::connect()?;
+            let found = bus.run_of(name)?;
+            let whose = match &found {
+                None => GONE,
+                Some(found) if found == run => OURS,
+                Some(_) => ANOTHER_S,
+            };
+            if voice.pause(Ok(whose.to_owned())) {
+                bus.stop(name)?;
+            }
+            Ok(String::new())
+        })?;
+        let whose = steward.hear()?;
+        if whose == ANOTHER_S {
             return Ok(());
         }
         let path = self.unit.path();
         cgroups::clear(&path);
-        Steward::ask(|| Bus::connect()?.stop(&self.unit.name))?;
+        if whose == OURS {
+            steward.go_on()?;
+        }
         // What systemd has no controller for is not removed by it.
         cgroups::remove(&path)
     }

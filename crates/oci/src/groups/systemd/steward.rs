@@ -16,6 +16,10 @@ use super::bus::Answer;
 
 /// How long systemd may take for one request, in seconds.
 const PATIENCE: i64 = 30;
+/// What begins the word of something done; an answer follows.
+const DONE: char = '+';
+/// What begins the word of something that failed; the reason follows.
+const FAILED: char = '-';
 
 /// One that lives; dropped, it is ended.
 pub(super) struct Steward {
@@ -29,7 +33,7 @@ pub(super) struct Voice<'s>(BorrowedFd<'s>);
 
 impl Steward {
     /// Has `work` done in a child. It says what came of each request by its voice; of the last one by what it returns.
-    pub(super) fn begin(work: impl FnOnce(&Voice<'_>) -> Answer<()>) -> Result<Steward> {
+    pub(super) fn begin(work: impl FnOnce(&Voice<'_>) -> Answer<String>) -> Result<Steward> {
         let (ours, theirs) = channel::pair().step(STEP, || "make a socket to the steward")?;
         let maker = rustix::process::getpid();
         match clone3(&CloneArgs::default()).step(STEP, || "make the steward")? {
@@ -50,7 +54,7 @@ impl Steward {
     }
 
     /// Has one request done.
-    pub(super) fn ask(work: impl FnOnce() -> Answer<()>) -> Result<()> {
+    pub(super) fn ask(work: impl FnOnce() -> Answer<String>) -> Result<String> {
         Steward::begin(|_| work())?.hear()
     }
 
@@ -60,7 +64,7 @@ impl Steward {
     }
 
     /// What came of a request.
-    pub(super) fn hear(&self) -> Result<()> {
+    pub(super) fn hear(&self) -> Result<String> {
         let until = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
         loop {
             match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&until)) {
@@ -77,15 +81,17 @@ impl Steward {
                 }
             }
         }
-        match channel::receive(&self.socket).step(STEP, || "hear of systemd")? {
-            None => Err(Error::new(STEP, "whoever asked systemd has ended without a word")),
-            Some(message) if message.body.is_empty() => Ok(()),
-            Some(message) => Err(Error::new(STEP, String::from_utf8_lossy(&message.body).into_owned())),
+        let said = channel::receive(&self.socket).step(STEP, || "hear of systemd")?;
+        let said = said.map(|message| String::from_utf8_lossy(&message.body).into_owned()).unwrap_or_default();
+        match (said.strip_prefix(DONE), said.strip_prefix(FAILED)) {
+            (Some(answer), _) => Ok(answer.to_owned()),
+            (_, Some(why)) => Err(Error::new(STEP, why)),
+            _ => Err(Error::new(STEP, "whoever asked systemd has ended without a word")),
         }
     }
 
     /// Lets it go on, and hears what came of that.
-    pub(super) fn go_on(&self) -> Result<()> {
+    pub(super) fn go_on(&self) -> Result<String> {
         channel::send(&self.socket, b"on", &[]).step(STEP, || "have systemd asked")?;
         self.hear()
     }
@@ -101,14 +107,18 @@ impl Drop for Steward {
 
 impl Voice<'_> {
     /// Says what came of a request, and waits to be let go on; `false`: it is not.
-    pub(super) fn pause(&self, answer: Answer<()>) -> bool {
+    pub(super) fn pause(&self, answer: Answer<String>) -> bool {
         let went_well = answer.is_ok();
         self.say(answer);
         went_well && matches!(channel::receive(self.0), Ok(Some(_)))
     }
 
-    fn say(&self, answer: Answer<()>) {
+    fn say(&self, answer: Answer<String>) {
+        let said = match answer {
+            Ok(answer) => format!("{DONE}{answer}"),
+            Err(why) => format!("{FAILED}{why}"),
+        };
         // Whoever does not hear this has ended.
-        let _ = channel::send(self.0, answer.err().unwrap_or_default().as_bytes(), &[]);
+        let _ = channel::send(self.0, said.as_bytes(), &[]);
     }
 }

@@ -21,6 +21,10 @@ pub struct Unit {
     pub slice: String,
     /// The scope's name.
     pub name: String,
+    /// Which run of the scope is the container's (`InvocationID`), since the same name may be another's before and after;
+    /// `None`: systemd has made none.
+    #[serde(default)]
+    pub run: Option<String>,
 }
 
 impl Unit {
@@ -45,7 +49,7 @@ impl Unit {
         }
         let slice = if slice.is_empty() { SLICE } else { slice };
         let dash = if prefix.is_empty() { "" } else { "-" };
-        let unit = Unit { slice: slice.to_owned(), name: format!("{prefix}{dash}{name}.scope") };
+        let unit = Unit { slice: slice.to_owned(), name: format!("{prefix}{dash}{name}.scope"), run: None };
         for name in [&unit.slice, &unit.name] {
             if name.len() > LONGEST || !name.chars().all(is_of_units) {
                 return Err(bad(format!(

@@ -1,80 +1,26 @@
 //! `--systemd-cgroup`, with a real systemd: in namespaces of its own on the host, where it is PID 1. On version 2 it is in the
 //! virtual machine (`tests/tests/cgroup2/systemd.sh`).
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`host`] | the host with systemd |
+//! | [`bus`] | systemd by the system bus |
+//! | [`callers`] | Docker, containerd and Podman, told to have systemd make groups |
 
-use bulkhead_tests::{Cmd, Host, skip, wait};
+mod bus;
+mod callers;
+mod host;
+
+use bulkhead_tests::{Host, skip, wait};
 use serde_json::{Value, json};
 
 use crate::Bundle;
-
-/// Brings systemd up and leaves its number in a file. It knows no units but one that it begins with, and those that are
-/// made while it runs: never those of the machine, whose first steps empty /tmp and change what all of it shares.
-const UP: &str = r#"
-command -v systemctl >/dev/null && test -x /usr/lib/systemd/systemd && test ! -e /sys/fs/cgroup/cgroup.controllers
-mkdir -p /run/units
-printf '[Unit]\nDescription=tests\nDefaultDependencies=no\n' > /run/units/tests.target
-# Where it is, it takes for the root of all groups.
-test ! -e /sys/fs/cgroup/unified/cgroup.procs || echo $$ > /sys/fs/cgroup/unified/cgroup.procs
-export container=tests SYSTEMD_UNIT_PATH=/run/units:/run/systemd/transient
-unshare --pid --fork --mount --propagation private --mount-proc /usr/lib/systemd/systemd --system \
-    --unit=tests.target --show-status=no --log-target=console < /dev/null > /run/systemd.log 2>&1 &
-for i in $(seq 500); do test -S /run/systemd/private && break; sleep 0.02; done
-test -S /run/systemd/private
-ps -o pid= --ppid $! > /run/systemd.pid
-"#;
-
-/// A host with systemd; `None`: there is none here.
-fn with_systemd(name: &str) -> Option<Host> {
-    let host = Host::new(name);
-    let up = host.sh(UP).run();
-    if up.code() != 0 {
-        eprintln!("{up}");
-        host.abandon();
-        return None;
-    }
-    Some(host)
-}
-
-/// A script among the processes that systemd sees.
-fn inside(host: &Host, script: &str) -> Cmd {
-    let script = script.replace('\'', "'\\''");
-    host.sh(&format!("exec nsenter --target $(cat /run/systemd.pid) --pid --mount sh -ec '{script}'"))
-}
-
-/// A command of the runtime, with systemd.
-fn oci(host: &Host, words: &str) -> Cmd {
-    inside(host, &format!("bulkhead oci --systemd-cgroup {words}"))
-}
-
-fn create(host: &Host, id: &str) {
-    let streams = "< /dev/null > /run/output 2>&1 || { cat /run/output >&2; exit 1; }";
-    oci(host, &format!("create --bundle /run/b {id} {streams}")).run().succeeds();
-}
-
-/// Properties of a unit, in the order of their names here.
-fn show(host: &Host, unit: &str, names: &str) -> Vec<String> {
-    let said = inside(
-        host,
-        &format!("for name in {names}; do systemctl show {unit} --property $name --value; done"),
-    );
-    said.stdout().lines().map(str::to_owned).collect()
-}
-
-/// Nothing of a unit of this name is left, for systemd or in the groups.
-fn assert_gone(host: &Host, unit: &str) {
-    wait::until(&format!("{unit} is gone"), || {
-        inside(
-            host,
-            &format!("systemctl list-units --all --no-legend {unit}; find /sys/fs/cgroup -name {unit}"),
-        )
-        .stdout()
-        .is_empty()
-    });
-}
+use host::{MISSING, assert_gone, create, inside, oci, show, with_systemd};
 
 #[test]
 fn a_container_is_a_scope_with_its_limits_until_it_is_deleted() {
     let Some(host) = with_systemd("oci-systemd") else {
-        skip!("systemd is not installed, or does not come up here");
+        skip!("{MISSING}");
     };
     let bundle = Bundle::new(&host, "b", "exec sleep 1000").with(|config| {
         config["linux"]["cgroupsPath"] = json!("kube-pods.slice:cri:one");
@@ -187,10 +133,19 @@ fn a_container_is_a_scope_with_its_limits_until_it_is_deleted() {
     host.abandon();
 }
 
+/// A scope that is no container's; its process leaves its number.
+fn somebody_s_scope(host: &Host) {
+    let program = "sh -c \"echo \\$\\$ > /run/somebody; exec sleep 1000\"";
+    let script =
+        format!("systemd-run --quiet --scope --unit p-one.scope {program} < /dev/null > /dev/null 2>&1 &");
+    inside(host, &script).run().succeeds();
+    wait::until("it runs", || show(host, "p-one.scope", "ActiveState") == ["active"]);
+}
+
 #[test]
 fn a_creation_that_is_killed_or_fails_leaves_no_unit() {
     let Some(host) = with_systemd("oci-systemd-killed") else {
-        skip!("systemd is not installed, or does not come up here");
+        skip!("{MISSING}");
     };
     let hang = "#!/bin/sh\\necho $PPID > /run/runtime\\nexec sleep 1000\\n";
     host.sh(&format!("printf '{hang}' > /run/hang; chmod +x /run/hang")).run().succeeds();
@@ -207,6 +162,28 @@ fn a_creation_that_is_killed_or_fails_leaves_no_unit() {
     wait::until("the unit ends by itself", || show(&host, "p-one.scope", "ActiveState") == ["inactive"]);
     oci(&host, "state one").fails(1, "container does not exist");
     assert_gone(&host, "p-one.scope");
+    host.sh("test ! -e /run/bulkhead-runtime/one").run().succeeds();
+
+    // Whoever clears up after it leaves a unit alone that has its name since: by the run that is recorded, and if the
+    // creation was killed before there was one, by that.
+    for forgotten in ["", "sed -i 's/\"run\":\"[0-9a-f]*\"/\"run\":null/' /run/bulkhead-runtime/one/state.json"] {
+        host.sh("rm /run/runtime").run().succeeds();
+        let creation = oci(&host, "create --bundle /run/b one < /dev/null > /dev/null 2>&1").start();
+        wait::until("the hook runs", || host.sh("cat /run/runtime 2> /dev/null || true").stdout() != "");
+        let run = show(&host, "p-one.scope", "InvocationID").concat();
+        let recorded = || host.sh("cat /run/bulkhead-runtime/one/state.json").stdout();
+        assert!(!run.is_empty() && recorded().contains(&format!("\"run\":\"{run}\"")), "{}", recorded());
+        inside(&host, "kill -9 $(cat /run/runtime)").run().succeeds();
+        drop(creation);
+        wait::until("the unit ends by itself", || show(&host, "p-one.scope", "ActiveState") == ["inactive"]);
+        host.sh(forgotten).run().succeeds();
+        assert_eq!(recorded().contains("\"run\":null"), !forgotten.is_empty(), "{}", recorded());
+        somebody_s_scope(&host);
+        oci(&host, "state one").fails(1, "container does not exist");
+        host.sh("test ! -e /run/bulkhead-runtime/one").run().succeeds();
+        assert_eq!(show(&host, "p-one.scope", "ActiveState"), ["active"]);
+        inside(&host, "kill -0 $(cat /run/somebody); systemctl stop p-one.scope").run().succeeds();
+    }
 
     // Not before systemd has been asked.
     let failing = bundle.with(|config| {
@@ -223,10 +200,7 @@ fn a_creation_that_is_killed_or_fails_leaves_no_unit() {
     oci(&host, "run --bundle /run/b one").fails(1, "nosuch");
     assert_gone(&host, "p-one.scope");
     // A unit of this name that is somebody's is left to them.
-    inside(&host, "systemd-run --quiet --scope --unit p-one.scope sleep 1000 < /dev/null > /dev/null 2>&1 &")
-        .run()
-        .succeeds();
-    wait::until("it runs", || show(&host, "p-one.scope", "ActiveState") == ["active"]);
+    somebody_s_scope(&host);
     oci(&host, "run --bundle /run/b one").fails(1, "container's cgroup is not empty");
     assert_eq!(show(&host, "p-one.scope", "ActiveState"), ["active"]);
     inside(&host, "systemctl stop p-one.scope").run().succeeds();
