@@ -25,6 +25,7 @@ unit-test: ## the tests of each crate
 
 e2e-test: ## the tests of the built executables, each on a host of its own; needs `build`
 	scripts/build.sh --fail-points
+	scripts/clients.sh
 	scripts/test.sh -p bulkhead-tests
 
 images: ## the images that tests and demo use, made once from Debian's packages into target/test-images

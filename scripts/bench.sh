@@ -12,4 +12,5 @@ fi
 cargo bench -p bulkhead-tests --bench user_namespaces
 cargo bench -p bulkhead-tests --bench networks -- "$@"
 cargo bench -p bulkhead-tests --bench oci -- "$@"
+cargo bench -p bulkhead-tests --bench api -- "$@"
 exec cargo bench -p bulkhead-tests --bench compare -- "$@"

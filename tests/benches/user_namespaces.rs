@@ -16,7 +16,7 @@ const MANY: &str = "many:1";
 fn main() {
     let host = Host::new("bench-userns").with_busybox();
     load(&host, MANY, many_layers());
-    load(&host, LARGE, large());
+    load(&host, LARGE, images::large());
     println!("{:<44}{:>12}{:>21}", "medians", "host", "auto");
     for (label, pause) in [("", 0.3), (", back to back", 0.0)] {
         for (what, image) in [("1 layer", "busybox"), ("40 layers", MANY), ("1 GiB, 60,000 files", LARGE)] {
@@ -49,18 +49,6 @@ fn load(host: &Host, tag: &str, layers: Vec<Vec<u8>>) {
 fn many_layers() -> Vec<Vec<u8>> {
     let small = (1..40).map(|number| Layer::new().file(&format!("layer-{number}"), 0o644, "x").done());
     std::iter::once(images::busybox().done()).chain(small).collect()
-}
-
-fn large() -> Vec<Vec<u8>> {
-    let content = vec![b'x'; (1 << 30) / 60_000];
-    let mut layer = Layer::new();
-    for folder in 0..600 {
-        layer = layer.dir(&format!("d{folder}"), 0o755);
-        for file in 0..100 {
-            layer = layer.file(&format!("d{folder}/f{file}"), 0o644, &content);
-        }
-    }
-    vec![images::busybox().done(), layer.done()]
 }
 
 /// Makes 1,000 containers with a range each, and removes them.

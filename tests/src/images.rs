@@ -50,6 +50,33 @@ impl Image {
     }
 }
 
+/// The layers of an image of 1 GiB in 60,000 files, over busybox: for benches. The files are such as compress to about a
+/// third.
+#[must_use]
+pub fn large() -> Vec<Vec<u8>> {
+    let mut state = 1u64;
+    let mut layer = crate::archive::Layer::new();
+    for folder in 0..600 {
+        layer = layer.dir(&format!("d{folder}"), 0o755);
+        for file in 0..100 {
+            // Words of a small vocabulary (a xorshift), which is neither noise nor one byte.
+            let content: Vec<u8> = (0..(1 << 30) / 60_000 / 4)
+                .flat_map(|_| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    u32::try_from(state & 0x3fff)
+                        .unwrap_or_default()
+                        .wrapping_mul(2_654_435_761)
+                        .to_le_bytes()
+                })
+                .collect();
+            layer = layer.file(&format!("d{folder}/f{file}"), 0o644, &content);
+        }
+    }
+    vec![busybox().done(), layer.done()]
+}
+
 /// The folder of the images: `target/test-images`, beside the builds of all targets.
 ///
 /// # Panics

@@ -61,6 +61,11 @@ pub use listen::Address;
 pub use passed::Which;
 pub use tls::TlsFiles;
 
+/// What becomes of each of Docker's routes: a table, for docs/docker.md.
+pub fn reference() -> String {
+    routes::reference()
+}
+
 /// What a server serves, and to whom.
 #[derive(Debug)]
 pub struct Options {

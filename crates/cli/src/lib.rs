@@ -5,7 +5,7 @@
 //! | [`commands`] | a file per command: its flags (whose comments are the help text) and what it does |
 //! | `options` | the flags that make a container, shared by `run` and `create` |
 //! | `globals` | Docker's flags before the command |
-//! | [`reference`] | what is made from the definitions: docs/docker-run.md, man pages |
+//! | [`reference`] | what is made from the definitions: docs/docker.md, man pages |
 //! | `streams`, `terminal` | the user's terminal and pipes, and a container's |
 //! | `template`, `output` | `--format`, tables, sizes, `--filter` |
 #![forbid(unsafe_code)]

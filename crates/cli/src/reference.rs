@@ -1,5 +1,5 @@
-//! What is made from the definitions of flags and commands, so that it is never out of date: docs/docker-run.md, and the
-//! man pages.
+//! What is made from the definitions of flags and commands, so that it is never out of date: docs/docker.md, and the man
+//! pages.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,19 +25,25 @@ pub(crate) fn flags_of_run() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The text of docs/docker-run.md.
-pub fn docker_run() -> String {
+/// The text of docs/docker.md.
+pub fn docker() -> String {
     let defined = flags_of_run();
     let note = |name: &str| NOTES.iter().find(|(noted, _)| *noted == name).map(|(_, says)| *says);
     let refused = |says: Option<Says>| matches!(says, Some(Says::Refused(_)));
     let differs = |says: Option<Says>| matches!(says, Some(Says::Differs(_)));
     let count = |is: &dyn Fn(Option<Says>) -> bool| DOCKERS.iter().filter(|name| is(note(name))).count();
     let mut text = format!(
-        "# The flags of `docker run`\n\n\
-         Made from the definitions in `crates/cli/src/options/` by `cargo run -p bulkhead-cli --example docker-run-table`; a\n\
-         test fails when it is out of date. `create` takes the same flags but `--detach`, `--detach-keys` and `--sig-proxy`.\n\n\
+        "# What of Docker works here\n\n\
+         Made from the definitions in `crates/api/src/routes/table.rs` and `crates/cli/src/options/` by\n\
+         `cargo run -p bulkhead-cli --example docker-reference`; a test fails when it is out of date. What a server's clients\n\
+         should know beside it is in [api.md](api.md).\n\n\
+         ## The routes of its API\n\n{}\n\
+         ## The flags of `docker run`\n\n\
+         `create` takes the same but `--detach`, `--detach-keys` and `--sig-proxy`. Docker's own command gives them to a server\n\
+         of ours, and there they mean the same.\n\n\
          Of Docker's {} flags {} work as Docker's, {} differ, {} are refused.\n\n\
          | flag | | |\n|---|---|---|\n",
+        bulkhead_api::reference(),
         DOCKERS.len(),
         count(&|says| says.is_none()),
         count(&differs),
@@ -66,12 +72,12 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_table_of_flags_is_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/docker-run.md");
+    fn the_tables_are_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/docker.md");
         let there = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
-            there == super::docker_run(),
-            "docs/docker-run.md is out of date: cargo run -p bulkhead-cli --example docker-run-table"
+            there == super::docker(),
+            "docs/docker.md is out of date: cargo run -p bulkhead-cli --example docker-reference"
         );
     }
 }

@@ -33,7 +33,7 @@ use crate::failure::Failure;
 use crate::worker::House;
 
 use table::Served;
-pub(crate) use table::TABLE;
+pub(crate) use table::{TABLE, reference};
 
 /// The largest description of a container or of anything else.
 const LARGEST_BODY: usize = 4 << 20;
@@ -58,7 +58,7 @@ pub(crate) fn router(house: Arc<House>) -> Router {
         .merge(stats::routes())
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
     let served: HashSet<&str> =
-        TABLE.iter().filter(|route| route.served == Served::Yes).map(|route| route.path).collect();
+        TABLE.iter().filter(|route| !matches!(route.served, Served::No(_))).map(|route| route.path).collect();
     let mut refused = HashSet::new();
     for route in TABLE {
         if let Served::No(why) = route.served

@@ -1,6 +1,6 @@
 //! How `run` and `create` stand to Docker's flags: every flag that Docker 28 and 29 have, and for each that is not as
 //! Docker's, or is refused, the reason. What is refused is not defined as a flag at all (defining costs time at every
-//! start); whoever writes it is answered from here. docs/docker-run.md is made from this and the definitions.
+//! start); whoever writes it is answered from here. docs/docker.md is made from this and the definitions.
 
 /// What is to be said about a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

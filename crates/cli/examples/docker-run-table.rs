@@ -1,6 +1,0 @@
-//! Writes docs/docker-run.md.
-
-fn main() -> std::io::Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/docker-run.md");
-    std::fs::write(path, bulkhead_cli::reference::docker_run())
-}
