@@ -107,5 +107,14 @@ fn a_start_that_fails_says_why_and_the_container_has_stopped() {
     oci(&host, "start one").run().succeeds().says("error running hook /bin/false");
     assert_eq!(status(&host, "one"), "running");
     oci(&host, "delete -f one").run().succeeds();
+    // Under `run` the same, and after the end.
+    let bundle = bundle.with(|config| {
+        config["hooks"]["poststop"] = json!([{ "path": "/bin/false", "args": ["last"] }, noting("poststop")[0]]);
+        config["process"]["args"] = json!(["echo", "it runs"]);
+    });
+    let output = bundle.run("").run();
+    assert_eq!(output.succeeds().stdout(), "it runs\n");
+    output.says("error running hook /bin/false");
+    oci(&host, "list -q").prints("");
     host.finish();
 }
