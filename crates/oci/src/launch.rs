@@ -125,9 +125,9 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
         Ok(born) => {
             born.cgroup.warnings.iter().chain(&born.warnings).for_each(|warning| context.log.warn(warning));
             if mode != Beginning::Held {
-                let hooks = container.state.hooks.poststart();
-                if let Err(error) = hooks::run(&hooks, &container.state.for_hooks(Status::Running)) {
-                    // The specification has it logged, and the container go on.
+                // The specification has it logged, and the container go on.
+                let state = container.state.for_hooks(Status::Running);
+                for error in hooks::run_all(&container.state.hooks.poststart(), &state) {
                     context.log.warn(&error.to_string());
                 }
             }
@@ -137,7 +137,9 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
             // The first error is the one to tell.
             let _ = manager.remove();
             if began {
-                let _ = hooks::run(&hooks.poststop(), &container.state.for_hooks(Status::Stopped));
+                for failed in hooks::run_all(&hooks.poststop(), &container.state.for_hooks(Status::Stopped)) {
+                    context.log.warn(&failed.to_string());
+                }
             }
             let _ = container.remove();
             Err(error)
