@@ -117,20 +117,29 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
     let born = bear(&mut checked, &mut recorder, mode);
     let began = recorder.began;
     let finished = born.and_then(|born| {
-        finish(&container, &born, flags, socket.as_ref(), mode)
+        finish(&born, flags, socket.as_ref())
             .map(|()| born)
             .inspect_err(|_| end(&container))
     });
     match finished {
         Ok(born) => {
             born.cgroup.warnings.iter().chain(&born.warnings).for_each(|warning| context.log.warn(warning));
+            if mode != Beginning::Held {
+                // The specification has it logged, and the container go on.
+                let state = container.state.for_hooks(Status::Running);
+                for error in hooks::run_all(&container.state.hooks.poststart(), &state) {
+                    context.log.warn(&error.to_string());
+                }
+            }
             Ok(Launched { container, first: born.first })
         }
         Err(error) => {
             // The first error is the one to tell.
             let _ = manager.remove();
             if began {
-                let _ = hooks::run(&hooks.poststop(), &container.state.for_hooks(Status::Stopped));
+                for failed in hooks::run_all(&hooks.poststop(), &container.state.for_hooks(Status::Stopped)) {
+                    context.log.warn(&failed.to_string());
+                }
             }
             let _ = container.remove();
             Err(error)
@@ -153,21 +162,12 @@ fn bear(checked: &mut Checked, recorder: &mut Recorder<'_>, mode: Beginning) -> 
 }
 
 /// What comes after the birth: whoever waits for it is told.
-fn finish(
-    container: &Container,
-    born: &Born,
-    flags: &Flags,
-    socket: Option<&OwnedFd>,
-    mode: Beginning,
-) -> Result<()> {
+fn finish(born: &Born, flags: &Flags, socket: Option<&OwnedFd>) -> Result<()> {
     if let (Some(socket), Some(terminal)) = (socket, &born.first.terminal) {
         console::send(socket, terminal)?;
     }
     if let Some(file) = &flags.pid_file {
         write_pid(file, born.first.pid)?;
-    }
-    if mode != Beginning::Held {
-        hooks::run(&container.state.hooks.poststart(), &container.state.for_hooks(Status::Running))?;
     }
     Ok(())
 }

@@ -47,6 +47,13 @@ config 'true' '"unified": { "../one/memory.high": "1" }'
 ends 'one that leads elsewhere too' 1 oci run --bundle $bundle one
 ends 'and the group goes with it' 1 test -e $group
 
+if grep -q hugetlb /sys/fs/cgroup/cgroup.controllers; then
+    config 'cat /sys/fs/cgroup/hugetlb.2MB.max /sys/fs/cgroup/hugetlb.2MB.rsvd.max' \
+        '"hugepageLimits": [ { "pageSize": "2MB", "limit": 4194304 } ]'
+    prints 'huge pages are limited as they are reserved, too' "4194304
+4194304" oci run --bundle $bundle one
+fi
+
 # Devices: the program that is attached to the group decides. (Nodes may be made by every container, as with runc.)
 node='rm -f /tmp/kmsg; mknod /tmp/kmsg c 1 11 && dd if=/dev/null of=/tmp/kmsg 2>/dev/null && echo opened; head -c3 /dev/zero | wc -c'
 none='{ "allow": false, "access": "rwm" }'

@@ -162,14 +162,29 @@ fn what_contradicts_the_specification_is_an_error() {
     let good = bundle.config.clone();
     let limit = json!({ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 });
     let rule = |rule: Value| json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule] });
-    let cases: [(&str, Value, &str); 13] = [
+    let cases: [(&str, Value, &str); 20] = [
         ("/ociVersion", json!("one"), "ociVersion"),
         ("/process/rlimits", json!([limit, limit]), "it is there twice"),
         ("/process/scheduler", json!({ "policy": "SCHED_X" }), "process.scheduler.policy"),
+        ("/process/scheduler", json!({ "policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_X"] }), "scheduler.flags"),
+        ("/process/scheduler", json!({ "nice": 1 }), "process.scheduler: missing field `policy`"),
+        ("/process/ioPriority", json!({ "priority": 1 }), "process.ioPriority"),
+        ("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_X", "priority": 1 }), "process.ioPriority.class"),
         ("/linux/namespaces/0/path", json!("/proc/self/ns/net"), ""),
+        ("/linux/namespaces/0/path", json!("proc/self/ns/pid"), "is not absolute"),
         ("/linux/rootfsPropagation", json!("sideways"), "linux.rootfsPropagation"),
         ("/linux/readonlyPaths", json!(["relative"]), "linux.readonlyPaths"),
         ("/linux/personality", json!({ "domain": "LINUX64" }), "linux.personality.domain"),
+        (
+            "/linux/personality",
+            json!({ "domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"] }),
+            "linux.personality.flags is not supported",
+        ),
+        (
+            "/linux/seccomp",
+            json!({ "defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_X"] }),
+            "linux.seccomp",
+        ),
         ("/linux/seccomp", rule(json!({ "names": [], "action": "SCMP_ACT_ERRNO" })), "linux.seccomp"),
         (
             "/linux/seccomp",
@@ -192,11 +207,18 @@ fn what_contradicts_the_specification_is_an_error() {
         bundle.write();
         bundle.run("").fails(1, said);
     }
-    bundle.config = good;
-    let idmap = json!({ "destination": "/d", "source": "/run", "options": ["bind", "idmap"] });
-    bundle.config["mounts"].as_array_mut().unwrap().push(idmap);
-    bundle.write();
-    bundle.run("").fails(1, "an ID-mapped mount needs uidMappings and gidMappings");
+    let line = json!([{ "containerID": 0, "hostID": 5, "size": 1 }]);
+    for mount in [
+        json!({ "destination": "/d", "source": "/run", "options": ["bind", "idmap"] }),
+        json!({ "destination": "/d", "source": "/run", "options": ["rbind", "ridmap"] }),
+        json!({ "destination": "/d", "source": "/run", "options": ["bind", "idmap"], "uidMappings": line }),
+        json!({ "destination": "/d", "source": "/run", "options": ["bind", "idmap"], "gidMappings": line }),
+    ] {
+        bundle.config = good.clone();
+        bundle.config["mounts"].as_array_mut().unwrap().push(mount);
+        bundle.write();
+        bundle.run("").fails(1, "an ID-mapped mount needs uidMappings and gidMappings");
+    }
     host.sh("ls /run/bulkhead-runtime").prints("");
     host.finish();
 }

@@ -97,7 +97,10 @@ fn what_cannot_be_done_is_refused_by_name_and_leaves_nothing() {
         bundle.run("").fails(1, said);
     }
     bundle.config = good;
-    bundle.config["something"] = json!({ "nobody": "knows" });
+    // Among them what is for runtimes of other kinds.
+    for property in ["something", "vm", "windows", "solaris", "zos"] {
+        bundle.config[property] = json!({ "nobody": "knows" });
+    }
     bundle.write();
     bundle.run("").run().succeeds();
     host.sh("ls /run/bulkhead-runtime").prints("");

@@ -76,9 +76,48 @@ fn every_word_is_taken_and_others_are_not() {
     for module in ["apparmor", "selinux"] {
         assert_eq!(linux[module]["enabled"], true, "asked where the machine has it");
     }
-    for refused in ["intelRdt", "netDevices"] {
-        assert_eq!(linux[refused]["enabled"], false);
+    assert_eq!(linux["intelRdt"]["enabled"], false);
+    assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], true);
+    // Both ends of the versions are taken, and nothing is there that came after the last.
+    for version in ["ociVersionMin", "ociVersionMax"] {
+        all_run(version, &|config| config["ociVersion"] = features[version].clone());
     }
+    for later in ["netDevices", "memoryPolicy"] {
+        assert!(linux.get(later).is_none(), "{later} is of version 1.3");
+    }
+    host.finish();
+}
+
+/// The options of a mount that config.md of version 1.2 says a runtime must or should know.
+const OPTIONS: &str = "async atime bind defaults dev diratime dirsync exec iversion lazytime loud noatime nodev nodiratime \
+    noexec noiversion nolazytime norelatime nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime \
+    remount rexec rnoatime rnodev rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime \
+    rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync \
+    unbindable idmap ridmap mand nomand tmpcopyup";
+
+#[test]
+fn what_the_specification_names_is_among_the_words() {
+    let host = Host::new("oci-feature-words");
+    let features: Value = serde_json::from_str(&oci(&host, "features").stdout()).unwrap();
+    let linux = &features["linux"];
+    let all = |list: &Value, wanted: &str| {
+        let known = words(list);
+        let missing = wanted.split_whitespace().filter(|word| !known.iter().any(|known| known == word));
+        assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
+    };
+    all(&features["mountOptions"], OPTIONS);
+    all(
+        &features["hooks"],
+        "prestart createRuntime createContainer startContainer poststart poststop",
+    );
+    all(&linux["namespaces"], "pid network mount ipc uts user cgroup time");
+    all(
+        &linux["seccomp"]["knownFlags"],
+        "SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW \
+         SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+    );
+    // A name that ends in a dot is the beginning of all that are so called.
+    all(&features["potentiallyUnsafeConfigAnnotations"], "org.systemd.property.");
     host.finish();
 }
 

@@ -100,12 +100,23 @@ fn a_start_that_fails_says_why_and_the_container_has_stopped() {
     crate::bundle::await_status(&host, "one", "stopped");
     oci(&host, "delete one").run().succeeds();
     let bundle = bundle.with(|config| {
-        config["hooks"] = json!({ "poststart": [{ "path": "/bin/false" }] });
+        config["hooks"] = json!({ "poststart": [{ "path": "/bin/false" }, noting("poststart")[0]] });
         config["process"]["args"] = json!(["sleep", "1000"]);
     });
     bundle.create("one");
     oci(&host, "start one").run().succeeds().says("error running hook /bin/false");
     assert_eq!(status(&host, "one"), "running");
+    host.sh("cut -d' ' -f1 /run/log").prints("poststart");
     oci(&host, "delete -f one").run().succeeds();
+    // Under `run` the same, and after the end.
+    let bundle = bundle.with(|config| {
+        config["hooks"]["poststop"] = json!([{ "path": "/bin/false", "args": ["last"] }, noting("poststop")[0]]);
+        config["process"]["args"] = json!(["echo", "it runs"]);
+    });
+    let output = bundle.run("").run();
+    assert_eq!(output.succeeds().stdout(), "it runs\n");
+    output.says("error running hook /bin/false");
+    host.sh("cut -d' ' -f1 /run/log").prints("poststart\npoststart\npoststop");
+    oci(&host, "list -q").prints("");
     host.finish();
 }

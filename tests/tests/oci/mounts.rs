@@ -119,6 +119,30 @@ fn ids_of_a_bind_are_mapped_as_asked_for() {
 }
 
 #[test]
+fn ids_are_mapped_below_only_if_that_is_asked_for() {
+    let host = Host::new("oci-ridmap");
+    host.sh("mkdir -p /run/data/below; mount -t tmpfs t /run/data/below; chown 5:6 /run/data /run/data/below")
+        .run()
+        .succeeds();
+    let mapping = json!([{ "containerID": 0, "hostID": 2000, "size": 1000 }]);
+    let bundle = Bundle::new(&host, "b", "stat -c %u:%g /one /one/below /all /all/below").with(|config| {
+        for (target, option) in [("/one", "idmap"), ("/all", "ridmap")] {
+            let mut mount = bind(target, "/run/data", &["rbind", option]);
+            mount["uidMappings"] = mapping.clone();
+            mount["gidMappings"] = mapping.clone();
+            add(config, mount);
+        }
+    });
+    let output = bundle.run("").run();
+    if output.code() != 0 && host.sh("stat -f -c %T /run").stdout() != "tmpfs" {
+        skip!("the file system of /run maps no IDs");
+    }
+    assert_eq!(output.stdout(), "2005:2006\n5:6\n2005:2006\n2005:2006\n", "{output}");
+    host.sh("umount /run/data/below").run().succeeds();
+    host.finish();
+}
+
+#[test]
 fn devices_are_the_standard_ones_and_those_named() {
     let host = Host::new("oci-devices");
     let script = "ls -l /dev/null /dev/mine | tr -s ' ' | cut -d' ' -f1,3-6; readlink /dev/stdin; readlink /dev/ptmx; \

@@ -64,7 +64,7 @@ fn capabilities_are_those_named_and_no_others() {
 #[test]
 fn limits_priorities_and_execution_domain_hold() {
     let host = Host::new("oci-limits");
-    let script = "ulimit -n; ulimit -c; cat /proc/self/oom_score_adj; uname -m; cut -d' ' -f19 /proc/self/stat; ionice -p $$";
+    let script = "ulimit -n; ulimit -c; cat /proc/self/oom_score_adj; uname -m; cut -d' ' -f19,41 /proc/self/stat; ionice -p $$";
     let bundle = Bundle::new(&host, "b", script).with(|config| {
         let process = &mut config["process"];
         process["rlimits"] = json!([
@@ -76,7 +76,8 @@ fn limits_priorities_and_execution_domain_hold() {
         config["linux"]["personality"] = json!({ "domain": "LINUX32" });
     });
     let machine = if cfg!(target_arch = "x86_64") { "i686" } else { "armv8l" };
-    bundle.run("").prints(&format!("512\n0\n321\n{machine}\n3\nbest-effort: prio 6"));
+    // The nice value, and SCHED_BATCH.
+    bundle.run("").prints(&format!("512\n0\n321\n{machine}\n3 3\nbest-effort: prio 6"));
     host.finish();
 }
 

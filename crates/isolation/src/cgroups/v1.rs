@@ -329,6 +329,12 @@ pub(super) fn limit(groups: &[Group], limits: &Resources) -> Result<Vec<String>>
     }
     for (size, bytes) in &limits.huge_pages {
         set("hugetlb", &format!("hugetlb.{size}.limit_in_bytes"), bytes.to_string())?;
+        // What is reserved is limited too, where the kernel can: a process is refused then, and not killed later.
+        let reserved = format!("hugetlb.{size}.rsvd.limit_in_bytes");
+        match find(groups, "hugetlb")?.write(&reserved, &bytes.to_string()) {
+            Err(Errno::NOENT) => {}
+            other => other.step(STEP, || format!("set {reserved} to {bytes}"))?,
+        }
     }
     limit_real_time(groups, limits)?;
     if let Some(cpus) = &limits.cpuset_cpus {

@@ -184,6 +184,11 @@ pub(super) fn limit(group: &Group, limits: &Resources) -> Result<Vec<String>> {
     }
     for (size, bytes) in &limits.huge_pages {
         set(&format!("hugetlb.{size}.max"), &bytes.to_string())?;
+        // What is reserved is limited too, where the kernel can: a process is refused then, and not killed later.
+        match group.write(&format!("hugetlb.{size}.rsvd.max"), &bytes.to_string()) {
+            Err(Errno::NOENT) => {}
+            other => other.step(STEP, || format!("set hugetlb.{size}.rsvd.max to {bytes}"))?,
+        }
     }
     if limits.cpu_rt_period.is_some() || limits.cpu_rt_runtime.is_some() {
         return Err(crate::Error::new(

@@ -81,8 +81,8 @@ pub(super) fn forget(context: &mut Context, container: Container) -> Result<()> 
         context.log.warn(&error.to_string());
     }
     container.remove()?;
-    if let Err(error) = hooks::run(&state.hooks.poststop(), &state.for_hooks(Status::Stopped)) {
-        // The specification has it logged, and the removal go on.
+    // The specification has it logged, and the removal go on.
+    for error in hooks::run_all(&state.hooks.poststop(), &state.for_hooks(Status::Stopped)) {
         context.log.warn(&error.to_string());
     }
     Ok(())

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Context, print_json};
 use crate::error::Result;
+use crate::groups::annotations;
 use crate::spec::{VERSION, options};
 
 #[derive(Debug, Args)]
@@ -38,11 +39,11 @@ impl Features {
                 "apparmor": { "enabled": true },
                 "selinux": { "enabled": true },
                 "intelRdt": { "enabled": false },
-                "memoryPolicy": { "modes": [], "flags": [] },
                 "mountExtensions": { "idmap": { "enabled": true } },
-                "netDevices": { "enabled": false },
             },
             "annotations": { "org.bulkhead.version": env!("CARGO_PKG_VERSION") },
+            // Whoever may write these decides about a unit of systemd's, its commands among it.
+            "potentiallyUnsafeConfigAnnotations": [annotations::PREFIX],
         }))
     }
 }

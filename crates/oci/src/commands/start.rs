@@ -37,8 +37,8 @@ impl Start {
         );
         container.started();
         released?;
-        if let Err(error) = hooks::run(&state.hooks.poststart(), &state.for_hooks(Status::Running)) {
-            // The specification has it logged, and the container go on.
+        // The specification has it logged, and the container go on.
+        for error in hooks::run_all(&state.hooks.poststart(), &state.for_hooks(Status::Running)) {
             context.log.warn(&error.to_string());
         }
         Ok(0)

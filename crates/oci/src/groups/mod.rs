@@ -17,6 +17,7 @@ use bulkhead_isolation::cgroups::{Below, Cgroup, Created};
 
 use crate::error::Result;
 use crate::state::State;
+pub(crate) use systemd::annotations;
 pub use systemd::unit::Unit;
 
 /// One container's group, in the hands of who manages it.
@@ -67,7 +68,7 @@ impl Place {
         }
         let unit = Unit::parse(path, id)?;
         if let Some(annotations) = annotations {
-            systemd::annotations::read(annotations)?;
+            annotations::read(annotations)?;
         }
         Ok(Place { path: unit.path(), unit: Some(unit) })
     }

@@ -47,6 +47,9 @@ pub(super) fn namespaces(spec: &Spec, linux: &Linux, handles: &mut Vec<OwnedFd>)
         };
         match namespace.path.as_deref() {
             None | Some("") => Ok(Wanted::New),
+            Some(path) if !path.starts_with('/') => Err(Error::invalid(format!(
+                "{FILE}: linux.namespaces: the path of the {kind} namespace, {path:?}, is not absolute"
+            ))),
             Some(path) => {
                 let opened = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                     .doing(|| format!("open the {kind} namespace {path}"))?;

@@ -26,7 +26,7 @@ pub struct Options {
 }
 
 /// Words for attributes: which bit, and whether it is set.
-const BITS: [(&str, u64, bool); 17] = [
+const BITS: [(&str, u64, bool); 18] = [
     ("ro", attr::RDONLY, true),
     ("rw", attr::RDONLY, false),
     ("nosuid", attr::NOSUID, true),
@@ -45,10 +45,11 @@ const BITS: [(&str, u64, bool); 17] = [
     ("symfollow", attr::NOSYMFOLLOW, false),
     // What holds if no other access time is asked for.
     ("relatime", 0, true),
+    ("norelatime", 0, false),
 ];
 
 /// Words that say what holds anyway, or have had no effect for long.
-const USUAL: [&str; 11] = [
+const USUAL: [&str; 10] = [
     "defaults",
     "async",
     "loud",
@@ -57,7 +58,6 @@ const USUAL: [&str; 11] = [
     "nomand",
     "noiversion",
     "iversion",
-    "norelatime",
     "acl",
     "noacl",
 ];

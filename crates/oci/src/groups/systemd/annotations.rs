@@ -12,7 +12,8 @@ use zbus::wire::{Array, Signature, Variant};
 use super::properties::Property;
 use crate::error::{Error, Result};
 
-const PREFIX: &str = "org.systemd.property.";
+/// What the names of these annotations begin with.
+pub(crate) const PREFIX: &str = "org.systemd.property.";
 
 /// The properties that annotations ask for.
 ///

@@ -11,7 +11,7 @@
 //! | [`steward`] | the process that makes them, and is in a new scope until the container is |
 
 mod address;
-pub(super) mod annotations;
+pub(crate) mod annotations;
 mod bus;
 mod message;
 mod properties;
