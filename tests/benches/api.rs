@@ -140,15 +140,10 @@ fn large(host: &Host, engines: &[&Engine]) {
     }
     print_row("pull from a registry of this host", &pulls.into_iter().map(median).collect::<Vec<_>>(), "ms");
     // Of one process: nobody else of ours has a part in it.
-    for what in [format!("bulkhead pull -q {LARGE}")] {
-        let peak = host
-            .sh(&format!("{what} >/dev/null & pid=$!; peak=0; while now=$(grep -s VmHWM /proc/$pid/status | tr -dc 0-9) && [ -n \"$now\" ]; do peak=$now; sleep 0.02; done; echo $peak"))
-            .timeout(300)
-            .stdout();
-        println!(
-            "{:<44}{:>12}",
-            "the most memory of a pull",
-            format!("{:.1} MiB", peak.parse::<f64>().unwrap_or(f64::NAN) / 1024.0)
-        );
-    }
+    let watched = format!(
+        "bulkhead pull -q {LARGE} >/dev/null & pid=$!; peak=0
+         while now=$(grep -s VmHWM /proc/$pid/status | tr -dc 0-9) && [ -n \"$now\" ]; do peak=$now; sleep 0.02; done; echo $peak"
+    );
+    let peak = figure(host, &watched) / 1024.0;
+    println!("{:<44}{:>12}", "the most memory of a pull", format!("{peak:.1} MiB"));
 }
