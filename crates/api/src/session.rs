@@ -64,7 +64,8 @@ impl Session {
     ) {
         let Session { input, output, errors, framed, keys, before, ended, place } = self;
         let (mut reader, mut writer) = tokio::io::split(client);
-        let waited = input.clone().filter(|_| output.is_none() && errors.is_none());
+        let only_speaks = output.is_none() && errors.is_none();
+        let waited = input.clone().filter(|_| only_speaks);
         let telling = async {
             if let Some(before) = before {
                 pass_on(before, &mut writer).await?;
@@ -79,6 +80,8 @@ impl Session {
         let feeding = async {
             match feed(&mut reader, early, input, keys).await {
                 Fed::Left => {}
+                // The program's input ends with the session.
+                Fed::All if only_speaks => {}
                 // It may still listen.
                 Fed::All => {
                     said_all.notify_one();

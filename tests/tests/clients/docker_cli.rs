@@ -28,6 +28,13 @@ fn a_program_in_the_foreground() {
         assert_eq!((done.code(), done.stdout(), done.stderr()), (7, "out\n".into(), "err\n".into()));
         let done = api.by(&docker, "run --rm -i busybox sh -c 'cat; echo end'").stdin("one\ntwo\n").run();
         assert_eq!(done.succeeds().stdout(), "one\ntwo\nend\n");
+        // Who only speaks ends the input all the same.
+        api.by(&docker, "run -i -a stdin --name fed busybox sh -c 'cat; echo end'")
+            .stdin("in")
+            .run()
+            .succeeds();
+        api.by(&docker, "logs fed").prints("inend");
+        api.by(&docker, "rm fed").run().succeeds();
         // What is long in both directions is whole.
         let long = "yes 0123456789 | head -c 5000000";
         api.host
