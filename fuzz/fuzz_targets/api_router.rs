@@ -1,5 +1,5 @@
 //! Docker's API, from a client's bytes to the answers: whatever is said over a connection, the server answers in HTTP or
-//! not at all, and each failure in Docker's form. The engine behind it does nothing.
+//! not at all, and goes on. The engine behind it does nothing.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -354,17 +354,20 @@ async fn in_our_form(response: Response) -> Response {
 
 /// What a server that does nothing answers to these bytes.
 pub(crate) async fn answers(said: &[u8]) -> Result<Vec<u8>, ServeError> {
-    let roots = Roots { root: "/nonexistent".into(), state: "/nonexistent".into() };
-    let programs = Programs { supervisor: PathBuf::new(), bulkhead: PathBuf::new() };
-    let house = House::new(roots, programs, UsualUsers::default(), None);
-    let door = Door {
-        app: routes::router(Arc::new(house)),
-        read_only: false,
-        connections: Arc::new(Connections::within_limit()),
-    };
+    // Made once: it takes longer than all that follows.
+    static DOOR: LazyLock<Door> = LazyLock::new(|| {
+        let roots = Roots { root: "/nonexistent".into(), state: "/nonexistent".into() };
+        let programs = Programs { supervisor: PathBuf::new(), bulkhead: PathBuf::new() };
+        let house = House::new(roots, programs, UsualUsers::default(), None);
+        Door {
+            app: routes::router(Arc::new(house)),
+            read_only: false,
+            connections: Arc::new(Connections::within_limit()),
+        }
+    });
     let failed = |error| ServeError::new("speak with a server of our own", error);
     let (mut client, server) = UnixStream::pair().map_err(failed)?;
-    let served = tokio::spawn(connection(server, None, door));
+    let served = tokio::spawn(connection(server, None, DOOR.clone()));
     // It may close the connection before it has heard everything.
     let _ = client.write_all(said).await;
     let _ = client.shutdown().await;
