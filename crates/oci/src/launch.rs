@@ -117,9 +117,7 @@ pub(crate) fn launch(context: &mut Context, flags: &Flags, mode: Beginning) -> R
     let born = bear(&mut checked, &mut recorder, mode);
     let began = recorder.began;
     let finished = born.and_then(|born| {
-        finish(&born, flags, socket.as_ref())
-            .map(|()| born)
-            .inspect_err(|_| end(&container))
+        finish(&born, flags, socket.as_ref()).map(|()| born).inspect_err(|_| end(&container))
     });
     match finished {
         Ok(born) => {

@@ -106,10 +106,7 @@ fn what_the_specification_names_is_among_the_words() {
         assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
     };
     all(&features["mountOptions"], OPTIONS);
-    all(
-        &features["hooks"],
-        "prestart createRuntime createContainer startContainer poststart poststop",
-    );
+    all(&features["hooks"], "prestart createRuntime createContainer startContainer poststart poststop");
     all(&linux["namespaces"], "pid network mount ipc uts user cgroup time");
     all(
         &linux["seccomp"]["knownFlags"],

@@ -110,7 +110,8 @@ fn a_start_that_fails_says_why_and_the_container_has_stopped() {
     oci(&host, "delete -f one").run().succeeds();
     // Under `run` the same, and after the end.
     let bundle = bundle.with(|config| {
-        config["hooks"]["poststop"] = json!([{ "path": "/bin/false", "args": ["last"] }, noting("poststop")[0]]);
+        config["hooks"]["poststop"] =
+            json!([{ "path": "/bin/false", "args": ["last"] }, noting("poststop")[0]]);
         config["process"]["args"] = json!(["echo", "it runs"]);
     });
     let output = bundle.run("").run();

@@ -121,9 +121,11 @@ fn ids_of_a_bind_are_mapped_as_asked_for() {
 #[test]
 fn ids_are_mapped_below_only_if_that_is_asked_for() {
     let host = Host::new("oci-ridmap");
-    host.sh("mkdir -p /run/data/below; mount -t tmpfs t /run/data/below; chown 5:6 /run/data /run/data/below")
-        .run()
-        .succeeds();
+    host.sh(
+        "mkdir -p /run/data/below; mount -t tmpfs t /run/data/below; chown 5:6 /run/data /run/data/below",
+    )
+    .run()
+    .succeeds();
     let mapping = json!([{ "containerID": 0, "hostID": 2000, "size": 1000 }]);
     let bundle = Bundle::new(&host, "b", "stat -c %u:%g /one /one/below /all /all/below").with(|config| {
         for (target, option) in [("/one", "idmap"), ("/all", "ridmap")] {

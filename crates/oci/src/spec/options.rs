@@ -49,18 +49,8 @@ const BITS: [(&str, u64, bool); 18] = [
 ];
 
 /// Words that say what holds anyway, or have had no effect for long.
-const USUAL: [&str; 10] = [
-    "defaults",
-    "async",
-    "loud",
-    "silent",
-    "nolazytime",
-    "nomand",
-    "noiversion",
-    "iversion",
-    "acl",
-    "noacl",
-];
+const USUAL: [&str; 10] =
+    ["defaults", "async", "loud", "silent", "nolazytime", "nomand", "noiversion", "iversion", "acl", "noacl"];
 
 /// Words for the whole file system.
 const OF_FILE_SYSTEM: [&str; 4] = ["sync", "dirsync", "lazytime", "mand"];

@@ -96,7 +96,10 @@ fn of_a_bus_without_systemd_it_says_so() {
     )
     .run()
     .succeeds();
-    inside(&host, "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/alone bulkhead oci --systemd-cgroup run --bundle /run/b one")
-        .fails(1, "systemd is not to be reached: ");
+    inside(
+        &host,
+        "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/alone bulkhead oci --systemd-cgroup run --bundle /run/b one",
+    )
+    .fails(1, "systemd is not to be reached: ");
     host.abandon();
 }

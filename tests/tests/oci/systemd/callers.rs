@@ -115,7 +115,9 @@ fn docker_has_systemd_make_the_group() {
     }
     let docker = |words: &str| inside(&host, &format!("docker {words}"));
     docker("run --rm --network none busybox echo hello").prints("hello");
-    docker("run -d --network none --pids-limit 50 --memory 64m --name one busybox sleep 1000").run().succeeds();
+    docker("run -d --network none --pids-limit 50 --memory 64m --name one busybox sleep 1000")
+        .run()
+        .succeeds();
     let unit = format!("docker-{}.scope", docker("inspect --format '{{.Id}}' one").stdout());
     assert_eq!(
         show(&host, &unit, "Slice ActiveState TasksMax MemoryLimit"),

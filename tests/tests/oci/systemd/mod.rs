@@ -166,7 +166,9 @@ fn a_creation_that_is_killed_or_fails_leaves_no_unit() {
 
     // Whoever clears up after it leaves a unit alone that has its name since: by the run that is recorded, and if the
     // creation was killed before there was one, by that.
-    for forgotten in ["", "sed -i 's/\"run\":\"[0-9a-f]*\"/\"run\":null/' /run/bulkhead-runtime/one/state.json"] {
+    for forgotten in
+        ["", "sed -i 's/\"run\":\"[0-9a-f]*\"/\"run\":null/' /run/bulkhead-runtime/one/state.json"]
+    {
         host.sh("rm /run/runtime").run().succeeds();
         let creation = oci(&host, "create --bundle /run/b one < /dev/null > /dev/null 2>&1").start();
         wait::until("the hook runs", || host.sh("cat /run/runtime 2> /dev/null || true").stdout() != "");

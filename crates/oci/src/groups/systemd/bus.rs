@@ -190,7 +190,9 @@ impl Bus {
             }
         };
         match self.end_of(&answer).map_err(failed)?.as_str() {
-            "done" => self.run_of(unit)?.ok_or_else(|| format!("the unit {unit} has ended as soon as it was made")),
+            "done" => {
+                self.run_of(unit)?.ok_or_else(|| format!("the unit {unit} has ended as soon as it was made"))
+            }
             result => Err(format!("systemd does not make the unit {unit}: its job has ended as {result}")),
         }
     }

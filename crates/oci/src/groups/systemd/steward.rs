@@ -82,7 +82,8 @@ impl Steward {
             }
         }
         let said = channel::receive(&self.socket).step(STEP, || "hear of systemd")?;
-        let said = said.map(|message| String::from_utf8_lossy(&message.body).into_owned()).unwrap_or_default();
+        let said =
+            said.map(|message| String::from_utf8_lossy(&message.body).into_owned()).unwrap_or_default();
         match (said.strip_prefix(DONE), said.strip_prefix(FAILED)) {
             (Some(answer), _) => Ok(answer.to_owned()),
             (_, Some(why)) => Err(Error::new(STEP, why)),
