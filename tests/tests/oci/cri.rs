@@ -4,7 +4,7 @@
 
 use bulkhead_tests::archive::docker_archive;
 use bulkhead_tests::images::{self, Image};
-use bulkhead_tests::{Host, Output, skip, wait};
+use bulkhead_tests::{Cmd, Host, Output, skip, wait};
 use serde_json::json;
 
 use crate::grpc::{self, Message};
@@ -16,19 +16,26 @@ const LOCKS: &str = "find /run -path '*k8s.io*' -name lock 2> /dev/null | wc -l"
 const RUNNING: u64 = 1;
 const EXITED: u64 = 2;
 /// Whose namespace is used: the pod's, the container's own, the node's.
-const POD: u64 = 0;
-const CONTAINER: u64 = 1;
-const NODE: u64 = 2;
+pub(crate) const POD: u64 = 0;
+pub(crate) const CONTAINER: u64 = 1;
+pub(crate) const NODE: u64 = 2;
 
 /// A host with containerd, its CRI plugin and a network for pods.
-struct Node {
-    host: Host,
+pub(crate) struct Node {
+    pub(crate) host: Host,
+    /// How a script is run on it: beside systemd, if that makes the groups.
+    sh: fn(&Host, &str) -> Cmd,
+    systemd: bool,
 }
 
 impl Node {
     fn new(name: &str) -> Option<Node> {
+        Node::on(Host::new(name), Host::sh, false)
+    }
+
+    /// `sh` runs scripts there; `systemd`: it is told to make the groups.
+    pub(crate) fn on(host: Host, sh: fn(&Host, &str) -> Cmd, systemd: bool) -> Option<Node> {
         images::make(Image::Busybox);
-        let host = Host::new(name);
         host.sh("mkdir -p /run/own /run/ctr/cni; ln -s $(command -v bulkhead) /run/own/bulkhead-runtime; cat > /run/ctr/cni/pods.conflist")
             .stdin(
                 json!({ "cniVersion": "0.4.0", "name": "pods", "plugins": [{
@@ -60,9 +67,10 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.bulkhead.options]
 BinaryName = "/run/own/bulkhead-runtime"
 "#;
+        let configuration = format!("{configuration}SystemdCgroup = {systemd}\n");
         host.sh("cat > /run/ctr/config.toml").stdin(configuration).run().succeeds();
         let import = format!("ctr -a {SOCKET} -n k8s.io image import {}", Image::Busybox.on_host());
-        let up = start_containerd(&host, &import);
+        let up = start_containerd(&host, sh, &import);
         if up.code() != 0 {
             eprintln!("{up}");
             host.abandon();
@@ -74,12 +82,12 @@ BinaryName = "/run/own/bulkhead-runtime"
             &json!({ "Entrypoint": ["sleep", "1000000"], "Env": ["PATH=/bin"] }),
             &[images::busybox().done()],
         );
-        host.sh(&format!("ctr -a {SOCKET} -n k8s.io image import -")).stdin(pause).run().succeeds();
-        Some(Node { host })
+        sh(&host, &format!("ctr -a {SOCKET} -n k8s.io image import -")).stdin(pause).run().succeeds();
+        Some(Node { host, sh, systemd })
     }
 
     #[track_caller]
-    fn call(&self, method: &str, request: &Message) -> Message {
+    pub(crate) fn call(&self, method: &str, request: &Message) -> Message {
         match grpc::call(&self.host, SOCKET, &format!("runtime.v1.RuntimeService/{method}"), request) {
             Ok(answer) => answer,
             Err(error) => panic!("{method}: {error}"),
@@ -88,7 +96,9 @@ BinaryName = "/run/own/bulkhead-runtime"
 
     /// A pod of this runtime's; `namespaces` are whose network, processes and IPC it has.
     #[track_caller]
-    fn pod(&self, name: &str, [network, pid, ipc]: [u64; 3]) -> Pod<'_> {
+    pub(crate) fn pod(&self, name: &str, [network, pid, ipc]: [u64; 3]) -> Pod<'_> {
+        let group =
+            if self.systemd { format!("kubepods-pod_{name}.slice") } else { format!("/kubepods/pod-{name}") };
         let modes = Message::new().number(1, network).number(2, pid).number(3, ipc);
         let config = Message::new()
             .message(1, &Message::new().text(1, name).text(2, &format!("uid-{name}")).text(3, "default"))
@@ -97,7 +107,7 @@ BinaryName = "/run/own/bulkhead-runtime"
             .message(
                 8,
                 &Message::new()
-                    .text(1, &format!("/kubepods/pod-{name}"))
+                    .text(1, &group)
                     .message(2, &Message::new().message(1, &modes)),
             );
         let request = Message::new().message(1, &config).text(2, "bulkhead");
@@ -106,27 +116,27 @@ BinaryName = "/run/own/bulkhead-runtime"
     }
 
     /// Ends it: nothing of this runtime's is left.
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.host.sh(LOCKS).prints("0");
-        self.host.sh("find /sys/fs/cgroup -type d -path '*/kubepods/pod-*/*'").prints("");
-        self.host.sh("kill $(cat /run/ctr/pid)").run().succeeds();
+        self.host.sh("find /sys/fs/cgroup -type d -path '*/kubepods/pod-*/*' -o -name 'cri-*.scope'").prints("");
+        (self.sh)(&self.host, "kill $(cat /run/ctr/pid)").run().succeeds();
         self.host.abandon();
     }
 }
 
 /// Starts containerd, and runs `then` when it answers.
-fn start_containerd(host: &Host, then: &str) -> Output {
-    host.sh(&format!(
+fn start_containerd(host: &Host, sh: fn(&Host, &str) -> Cmd, then: &str) -> Output {
+    let script = format!(
         "command -v containerd ctr curl /usr/lib/cni/bridge
          setsid containerd --config /run/ctr/config.toml < /dev/null >> /tmp/log 2>&1 &
          echo $! > /run/ctr/pid
          for i in $(seq 200); do ctr -a {SOCKET} version > /dev/null 2>&1 && break; sleep 0.1; done
          {then}"
-    ))
-    .run()
+    );
+    sh(host, &script).run()
 }
 
-struct Pod<'n> {
+pub(crate) struct Pod<'n> {
     node: &'n Node,
     id: String,
     config: Message,
@@ -136,7 +146,7 @@ struct Pod<'n> {
 impl Pod<'_> {
     /// A container in the pod, made but not started. `more` adds to its configuration, `security` to its security context.
     #[track_caller]
-    fn create(
+    pub(crate) fn create(
         &self,
         name: &str,
         script: &str,
@@ -161,34 +171,34 @@ impl Pod<'_> {
 
     /// A plain one, started.
     #[track_caller]
-    fn start(&self, name: &str, script: &str) -> Contained<'_> {
+    pub(crate) fn start(&self, name: &str, script: &str) -> Contained<'_> {
         let container = self.create(name, script, |config| config, &Message::new(), |security| security);
         container.ask("StartContainer");
         container
     }
 
     #[track_caller]
-    fn remove(self) {
+    pub(crate) fn remove(self) {
         let named = Message::new().text(1, &self.id);
         self.node.call("StopPodSandbox", &named);
         self.node.call("RemovePodSandbox", &named);
     }
 }
 
-struct Contained<'n> {
+pub(crate) struct Contained<'n> {
     node: &'n Node,
-    id: String,
+    pub(crate) id: String,
 }
 
 impl Contained<'_> {
     #[track_caller]
-    fn ask(&self, method: &str) -> Message {
+    pub(crate) fn ask(&self, method: &str) -> Message {
         self.node.call(method, &Message::new().text(1, &self.id))
     }
 
     /// What a program in it prints, and its exit code.
     #[track_caller]
-    fn exec(&self, script: &str) -> (String, u64) {
+    pub(crate) fn exec(&self, script: &str) -> (String, u64) {
         let request = Message::new().text(1, &self.id).texts(2, ["sh", "-c", script]).number(3, 20);
         let answer = self.node.call("ExecSync", &request);
         (answer.get_text(1).trim_end().to_owned(), answer.get_number(3))
@@ -269,7 +279,7 @@ fn pods_and_their_containers_work_by_kubernetes_interface() {
     // containerd ends, and its containers go on; the next one has them.
     host.sh("kill -KILL $(cat /run/ctr/pid)").run().succeeds();
     wait::until("containerd has ended", || host.sh("pgrep -x containerd || true").stdout().is_empty());
-    start_containerd(host, "true").succeeds();
+    start_containerd(host, node.sh, "true").succeeds();
     wait::until("it knows its containers", || {
         let status = Message::new().text(1, &main.id);
         grpc::call(host, SOCKET, "runtime.v1.RuntimeService/ContainerStatus", &status).is_ok()

@@ -1,4 +1,4 @@
-//! Docker, containerd and Podman, each told that systemd makes the groups, with this runtime in runc's place. They run beside
+//! Docker, Podman and containerd, as `ctr` and as Kubernetes calls it, each told that systemd makes the groups, with this runtime in runc's place. They run beside
 //! systemd, as they do on a machine.
 
 use bulkhead_tests::images::{self, Image};
@@ -6,6 +6,8 @@ use bulkhead_tests::{skip, wait};
 
 use super::bus::with_bus;
 use super::host::{MISSING, assert_gone, inside, show};
+use crate::cri::{CONTAINER, NODE, Node, POD};
+use crate::grpc::Message;
 
 #[test]
 fn containerd_has_systemd_make_the_group() {
@@ -129,4 +131,39 @@ fn docker_has_systemd_make_the_group() {
     docker("rm -f one").run().succeeds();
     assert_gone(&host, &unit);
     host.abandon();
+}
+
+#[test]
+fn a_pod_s_containers_are_scopes_in_its_slice() {
+    let Some(host) = with_bus("oci-systemd-cri") else {
+        skip!("{MISSING}, or there is no dbus-daemon");
+    };
+    let Some(node) = Node::on(host, inside, true) else {
+        skip!("containerd or the CNI plugins are not installed, or containerd does not come up here");
+    };
+    let host = &node.host;
+    // Of the node's network: for another, kernel parameters would be set, and beside this systemd none can be.
+    let pod = node.pod("one", [NODE, CONTAINER, POD]);
+    let limits = Message::new().number(1, 100_000).number(2, 50_000).number(4, 64 << 20);
+    let main = pod.create("main", "exec sleep 1000", |config| config, &limits, |security| security);
+    main.ask("StartContainer");
+    let unit = format!("cri-containerd-{}.scope", main.id);
+    let names = "Slice ControlGroup ActiveState MemoryLimit CPUQuotaPerSecUSec";
+    let group = format!("/kubepods.slice/kubepods-pod_one.slice/{unit}");
+    assert_eq!(
+        show(host, &unit, names),
+        ["kubepods-pod_one.slice", &group, "active", "67108864", "500ms"]
+    );
+    assert_eq!(main.exec("cat /proc/self/cgroup"), main.exec("cat /proc/1/cgroup"));
+    let limits = Message::new().number(4, 32 << 20);
+    node.call("UpdateContainerResources", &Message::new().text(1, &main.id).message(2, &limits));
+    assert_eq!(show(host, &unit, "MemoryLimit"), ["33554432"]);
+    let beside = pod.start("beside", "exec sleep 1000");
+    assert_eq!(beside.exec("echo here"), ("here".into(), 0));
+    node.call("StopContainer", &Message::new().text(1, &main.id).number(2, 1));
+    main.ask("RemoveContainer");
+    assert_gone(host, &unit);
+    pod.remove();
+    assert_gone(host, "'cri-*'");
+    node.end();
 }
