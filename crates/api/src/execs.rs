@@ -18,10 +18,14 @@ use crate::failure::Failure;
 
 /// How long one that has ended can be asked about: Docker's five minutes.
 const REMEMBERED: Duration = Duration::from_mins(5);
+/// How many there may be that have not ended.
+const MOST: usize = 1024;
+/// How many of those that have ended are remembered.
+const MOST_ENDED: usize = 4096;
 /// How long one may stay unstarted.
 const UNSTARTED: Duration = Duration::from_hours(1);
 /// What is said of a program that ended with its container, or of which nobody told how it ended.
-const LOST: i32 = 137;
+pub(crate) const LOST: i32 = 137;
 
 /// All.
 #[derive(Debug, Default)]
@@ -55,14 +59,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Execs {
     /// Remembers one that is to be started; gives its ID.
-    pub(crate) fn add(&self, container: String, config: ExecConfig) -> String {
+    pub(crate) fn add(&self, container: String, config: ExecConfig) -> Result<String, Failure> {
         let mut all = lock(&self.all);
         all.retain(|_, exec| !exec.is_forgotten());
+        let mut ended: Vec<(Instant, String)> =
+            all.values().filter_map(|exec| Some((exec.ended_at()?, exec.id.clone()))).collect();
+        if all.len() - ended.len() >= MOST {
+            let why = format!("{MOST} programs run by exec, or wait for that: no more can");
+            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, why));
+        }
+        if ended.len() >= MOST_ENDED {
+            ended.sort_unstable();
+            for (_, id) in ended.drain(..MOST_ENDED / 2) {
+                all.remove(&id);
+            }
+        }
         let id = id::random();
         let state = Mutex::new(State::Created(Instant::now()));
         let exec = Exec { id: id.clone(), container, config, state, ended: watch::Sender::new(false) };
         all.insert(id.clone(), Arc::new(exec));
-        id
+        Ok(id)
     }
 
     /// The one with that ID.
@@ -90,23 +106,22 @@ impl Exec {
         }
     }
 
+    fn ended_at(&self) -> Option<Instant> {
+        if let State::Ended { at, .. } = &*lock(&self.state) { Some(*at) } else { None }
+    }
+
     /// Only one request can start it.
-    pub(crate) fn claim(&self) -> Result<(), Failure> {
+    pub(crate) fn claim(self: &Arc<Self>) -> Result<Claim, Failure> {
         let mut state = lock(&self.state);
         let why = match &*state {
             State::Created(_) => {
                 *state = State::Starting;
-                return Ok(());
+                return Ok(Claim(Arc::clone(self)));
             }
             State::Starting | State::Running { .. } => "is already running",
             State::Ended { .. } => "has already run",
         };
         Err(Failure::new(StatusCode::CONFLICT, format!("Error: Exec command {} {why}", self.id)))
-    }
-
-    /// It could not even be tried.
-    pub(crate) fn give_back(&self) {
-        *lock(&self.state) = State::Created(Instant::now());
     }
 
     /// It has ended, or never began.
@@ -140,6 +155,11 @@ impl Exec {
     /// Becomes true when it has ended.
     pub(crate) fn ended(&self) -> watch::Receiver<bool> {
         self.ended.subscribe()
+    }
+
+    /// Whether it is about to run.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(*lock(&self.state), State::Starting)
     }
 
     /// Its terminal, while it runs.
@@ -179,6 +199,19 @@ impl Exec {
             open_stdout: Some(config.attach_stdout.unwrap_or(false)),
             container_id: Some(self.container.clone()),
             pid: Some(i64::from(pid)),
+        }
+    }
+}
+
+/// The right to start one. Dropped without anything having come of it, others have it.
+#[derive(Debug)]
+pub(crate) struct Claim(Arc<Exec>);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        if matches!(*state, State::Starting) {
+            *state = State::Created(Instant::now());
         }
     }
 }

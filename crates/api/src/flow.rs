@@ -9,7 +9,9 @@
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use bulkhead_sys::pidfd;
@@ -17,6 +19,7 @@ use hyper::body::{Body, Frame};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::unix::pipe::Receiver;
+use tokio::sync::oneshot;
 
 use crate::worker::{Form, Out};
 
@@ -32,11 +35,35 @@ pub(crate) struct Flow {
     last_word: OwnedFd,
     /// Whether it was broken off, and that is not told yet.
     broken: bool,
+    /// Since when the client has taken nothing, though there may be something.
+    untaken: Arc<Mutex<Option<Instant>>>,
 }
+
+/// How long a client may take nothing of an archive: whoever makes one may hold a container's lock.
+const TAKES_WITHIN: Duration = Duration::from_secs(60);
 
 impl Flow {
     pub(crate) fn new(pipe: Receiver, process: OwnedFd, last_word: OwnedFd) -> Flow {
-        Flow { pipe, process, last_word, broken: false }
+        Flow { pipe, process, last_word, broken: false, untaken: Arc::new(Mutex::new(Some(Instant::now()))) }
+    }
+
+    /// Ends the process if the client takes nothing for [`TAKES_WITHIN`]. (One that waits for what is not there yet takes what
+    /// there is.)
+    pub(crate) fn must_be_taken(&self) -> std::io::Result<()> {
+        let process = self.process.try_clone()?;
+        let untaken = Arc::downgrade(&self.untaken);
+        tokio::spawn(async move {
+            while let Some(untaken) = untaken.upgrade() {
+                let since = *untaken.lock().unwrap_or_else(PoisonError::into_inner);
+                if since.is_some_and(|since| since.elapsed() > TAKES_WITHIN) {
+                    let _ = pidfd::send_signal(process.as_fd(), SIGKILL);
+                    return;
+                }
+                drop(untaken);
+                tokio::time::sleep(TAKES_WITHIN / 12).await;
+            }
+        });
+        Ok(())
     }
 
     /// How it ends when nothing more comes. What came is sent before it is told that no more will.
@@ -68,7 +95,9 @@ impl Body for Flow {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        match ready!(poll_piece(&mut self.pipe, context)) {
+        let piece = poll_piece(&mut self.pipe, context);
+        *self.untaken.lock().unwrap_or_else(PoisonError::into_inner) = piece.is_ready().then(Instant::now);
+        match ready!(piece) {
             None => self.end(context),
             piece => Poll::Ready(piece),
         }
@@ -99,11 +128,15 @@ impl Write for Late<'_> {
 }
 
 /// What a session says to a client whose connection stays HTTP.
-pub(crate) struct SocketBody(OwnedReadHalf);
+pub(crate) struct SocketBody {
+    socket: OwnedReadHalf,
+    /// Dropped when the client has gone.
+    _client: oneshot::Sender<()>,
+}
 
 impl SocketBody {
-    pub(crate) fn new(socket: OwnedReadHalf) -> SocketBody {
-        SocketBody(socket)
+    pub(crate) fn new(socket: OwnedReadHalf, client: oneshot::Sender<()>) -> SocketBody {
+        SocketBody { socket, _client: client }
     }
 }
 
@@ -115,7 +148,7 @@ impl Body for SocketBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        poll_piece(&mut self.0, context)
+        poll_piece(&mut self.socket, context)
     }
 }
 

@@ -17,6 +17,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::sync::oneshot;
 
 use crate::connections::{Busy, Slot};
 use crate::descriptors::Hangup;
@@ -73,12 +74,19 @@ impl Client {
                 let (ours, theirs) = UnixStream::pair()
                     .map_err(|error| Failure::ours(format!("cannot make a socket: {error}")))?;
                 let (answer, input) = theirs.into_split();
-                tokio::spawn(send(sent, input));
+                let (client, gone) = oneshot::channel::<()>();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = send(sent, input) => {}
+                        // Nothing is sent there; it ends with the answer.
+                        _ = gone => {}
+                    }
+                });
                 tokio::spawn(async move {
                     let hangup = Hangup::of(&ours).ok();
                     session.await.serve(ours, Bytes::new(), hangup).await;
                 });
-                Ok((head, Body::new(SocketBody::new(answer))).into_response())
+                Ok((head, Body::new(SocketBody::new(answer, client))).into_response())
             }
         }
     }

@@ -218,7 +218,9 @@ impl Source for (TcpListener, TlsAcceptor) {
                 // Somebody without a certificate of ours gets nothing, not even a word why.
                 let client = tls::accept(&acceptor, client).await?;
                 let (ours, theirs) = UnixStream::pair()?;
-                tokio::spawn(tls::relay(client, theirs));
+                // As long as there is a client, it has its place.
+                let place = Arc::clone(&slot);
+                tokio::spawn(async move { unless_told_to_go(&place, tls::relay(client, theirs)).await });
                 std::io::Result::Ok(ours)
             });
             if let Some(Ok(ours)) = handed.await {
@@ -289,7 +291,10 @@ where
 
 /// Whether a request only looks. A GET may become a session, in which a client types.
 fn only_looks(method: &Method, uri: &Uri) -> bool {
-    matches!(*method, Method::GET | Method::HEAD) && !uri.path().trim_end_matches('/').ends_with("/attach/ws")
+    // The one has a container's input; the other has the server ask whatever host is named.
+    let acts =
+        uri.path().trim_end_matches('/').ends_with("/attach/ws") || uri.path().starts_with("/distribution/");
+    matches!(*method, Method::GET | Method::HEAD) && !acts
 }
 
 /// One request. Everything that is said to a client goes through here.
@@ -387,7 +392,8 @@ mod tests {
         for route in TABLE {
             let path = route.path.replace(['{', '}', '*'], "");
             let method = Method::from_bytes(route.method.as_bytes()).unwrap();
-            let looks = matches!(route.method, "GET" | "HEAD") && path != "/containers/id/attach/ws";
+            let acts = path == "/containers/id/attach/ws" || path.starts_with("/distribution/");
+            let looks = matches!(route.method, "GET" | "HEAD") && !acts;
             assert_eq!(only_looks(&method, &path.parse().unwrap()), looks, "{} {path}", route.method);
         }
         assert!(!only_looks(&Method::GET, &"/containers/x/attach/ws/?stdin=1".parse().unwrap()));

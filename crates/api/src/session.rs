@@ -16,7 +16,7 @@ use axum::body::Bytes;
 use bulkhead_engine::detach_keys::DetachKeys;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::descriptors::{Hangup, Stream};
@@ -62,8 +62,12 @@ impl Session {
         early: Bytes,
         hangup: Option<Hangup>,
     ) {
-        let Session { input, output, errors, framed, keys, before, ended, place } = self;
+        let Session { input, output, errors, framed, keys, before, ended, mut place } = self;
         let (mut reader, mut writer) = tokio::io::split(client);
+        // An exec goes on without its client, and nobody else reads what it says.
+        let unheard = ended.clone().map(|ended| (ended, [output.clone(), errors.clone()]));
+        let said_all = watch::Sender::new(false);
+        let all_is_said = async || drop(said_all.subscribe().wait_for(|said| *said).await);
         let only_speaks = output.is_none() && errors.is_none();
         let waited = input.clone().filter(|_| only_speaks);
         let telling = async {
@@ -71,26 +75,33 @@ impl Session {
                 pass_on(before, &mut writer).await?;
             }
             match waited {
-                Some(input) => input.unread().await,
+                Some(input) => {
+                    tokio::select! {
+                        () = input.unread() => {}
+                        () = all_is_said() => {}
+                    }
+                    // The program's input ends; what was said waits for it in the pipe, if it has not begun.
+                    drop(input);
+                    if let Some(place) = &mut place {
+                        place.taken().await;
+                    }
+                }
                 None => tell([output, errors], framed, ended, &mut writer).await?,
             }
             io::Result::Ok(())
         };
-        let said_all = Notify::new();
         let feeding = async {
             match feed(&mut reader, early, input, keys).await {
                 Fed::Left => {}
-                // The program's input ends with the session.
-                Fed::All if only_speaks => {}
-                // It may still listen.
                 Fed::All => {
-                    said_all.notify_one();
+                    said_all.send_replace(true);
+                    // It may still listen.
                     pending().await
                 }
             }
         };
         // What a client said before it went is passed on, as far as the program takes it.
-        let rest = async || drop(timeout(AT_THE_END, said_all.notified()).await);
+        let rest = async || drop(timeout(AT_THE_END, all_is_said()).await);
         let going = async {
             gone(hangup).await;
             rest().await;
@@ -107,6 +118,10 @@ impl Session {
             () = going => {}
         }
         drop(place);
+        if let Some((ended, streams)) = unheard.filter(|(ended, _)| !*ended.borrow()) {
+            let mut nowhere = tokio::io::sink();
+            tokio::spawn(async move { drop(tell(streams, false, Some(ended), &mut nowhere).await) });
+        }
         let _ = writer.shutdown().await;
         // A socket that is closed with something unread in it is a reset connection to the other side, which may not have
         // read all either.

@@ -110,7 +110,13 @@ pub(crate) async fn relay(client: TlsStream<TcpStream>, plain: UnixStream) {
                 Err(_) => return,
                 Ok(0) => break,
                 Ok(length) => {
-                    if to_server.write_all(buffer.get(..length).unwrap_or_default()).await.is_err() {
+                    let passed = to_server.write_all(buffer.get(..length).unwrap_or_default());
+                    let passed = tokio::select! {
+                        passed = passed => passed,
+                        // It takes what it takes, and the client has gone meanwhile.
+                        () = gone(hangup.as_ref().ok()) => return,
+                    };
+                    if passed.is_err() {
                         // The server hears no more. What it says is passed on all the same.
                         std::future::pending::<()>().await;
                     }
@@ -119,10 +125,7 @@ pub(crate) async fn relay(client: TlsStream<TcpStream>, plain: UnixStream) {
         }
         // It has said everything, and may listen until it closes the connection.
         let _ = to_server.shutdown().await;
-        match hangup {
-            Ok(hangup) => hangup.wait().await,
-            Err(_) => std::future::pending().await,
-        }
+        gone(hangup.as_ref().ok()).await;
     };
     let told = tokio::select! {
         () = inward => false,
@@ -131,6 +134,13 @@ pub(crate) async fn relay(client: TlsStream<TcpStream>, plain: UnixStream) {
     // A connection that is closed with something unread in it is reset, and the client may lose what it was told.
     if told {
         let _ = timeout(AT_THE_END, tokio::io::copy(&mut from_client, &mut tokio::io::sink())).await;
+    }
+}
+
+async fn gone(hangup: Option<&Hangup>) {
+    match hangup {
+        Some(hangup) => hangup.wait().await,
+        None => std::future::pending().await,
     }
 }
 

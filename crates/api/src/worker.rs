@@ -39,6 +39,9 @@ const FAILED: u8 = b'-';
 const END: u8 = b'.';
 
 const SIGPIPE: i32 = 13;
+/// The largest answer that is not sent while it is written: the server has it whole.
+const LARGEST_ANSWER: u64 = 64 << 20;
+
 const SIGCHLD: i32 = 17;
 
 /// What every request gets. A request's process has it as it was when it was cloned.
@@ -253,7 +256,12 @@ impl Worker {
             let mut headers = vec![0; u32::from_ne_bytes(length) as usize];
             self.answer.read_exact(&mut headers).await.map_err(|_| killed())?;
             let headers = understood(&headers)?;
-            return Ok((form, headers, Flow::new(self.answer, self.process, last_word)));
+            let flow = Flow::new(self.answer, self.process, last_word);
+            if matches!(form, Form::Tar | Form::Bytes) {
+                let failed = |error| Failure::ours(format!("cannot watch over an answer: {error}"));
+                flow.must_be_taken().map_err(failed)?;
+            }
+            return Ok((form, headers, flow));
         }
         let mut why = Vec::new();
         let whole = self.answer.read_to_end(&mut why).await.is_ok() && why.pop() == Some(END);
@@ -262,15 +270,20 @@ impl Worker {
     }
 
     /// What came of it, as JSON. The process may live on for what nobody waits for.
-    pub(crate) async fn json(mut self) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn json(self) -> Result<Bytes, Failure> {
         let mut message = Vec::new();
-        let read = self.answer.read_to_end(&mut message).await;
-        read.map_err(|error| Failure::ours(format!("cannot hear from the request's process: {error}")))?;
+        let read = self.answer.take(LARGEST_ANSWER + 1).read_to_end(&mut message).await;
+        let read =
+            read.map_err(|error| Failure::ours(format!("cannot hear from the request's process: {error}")))?;
+        if read as u64 > LARGEST_ANSWER {
+            let most = LARGEST_ANSWER >> 20;
+            return Err(Failure::ours(format!("the answer is larger than {most} MiB: ask for less")));
+        }
         let whole = message.pop() == Some(END);
         match message.split_first() {
             Some((&DONE, _)) if whole => {
-                message.remove(0);
-                Ok(message)
+                let end = message.len();
+                Ok(Bytes::from(message).slice(1..end))
             }
             Some((&FAILED, why)) if whole => Err(serde_json::from_slice(why).unwrap_or_else(|_| killed())),
             _ => Err(killed()),
@@ -299,6 +312,8 @@ fn live(
         let failure = Failure::ours(format!("cannot close what is the server's: {error}"));
         return work(Err(failure), given, &mut answer);
     }
+    // A terminal's signals are the server's: what began is finished. (A new process leads no group yet.)
+    let _ = rustix::process::setsid();
     signals::reset();
     // As in a command (Rust's runtime ignores it): who stops reading is an error to whoever writes, and no death.
     signals::ignore(SIGPIPE);
@@ -343,7 +358,7 @@ pub(crate) async fn answer<T: Serialize>(
 ) -> Result<Response, Failure> {
     let worker = Worker::send(house, job)?;
     let json = worker.json().await?;
-    Ok(([(CONTENT_TYPE, "application/json")], Bytes::from(json)).into_response())
+    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 /// Does a job, and gives what came of it.

@@ -63,3 +63,47 @@ fn who_attaches_and_does_not_read_blocks_nobody() {
     drop(client.finish());
     api.finish();
 }
+
+#[test]
+fn of_two_who_start_it_one_is_too_late_and_harms_nobody() {
+    let api = Served::new("api-two-starts");
+    // The loser must not take the winner's for one that never ran, and remove it.
+    let start = |name: &str| {
+        format!(
+            "curl -sS -o /dev/null -w '%{{http_code}}\\n' --unix-socket {SOCKET} -X POST http://d/containers/{name}/start"
+        )
+    };
+    for number in 0..10 {
+        let name = format!("c{number}");
+        api.docker(&format!("create --rm --name {name} busybox sleep 1000")).run().succeeds();
+        let both = format!("({} & {} & wait) | sort | tr '\\n' ' '", start(&name), start(&name));
+        let codes = api.host.sh(&both).stdout();
+        assert_eq!(codes.trim(), "204 304", "{name}");
+        api.docker(&format!("exec {name} true")).run().succeeds();
+    }
+    api.docker("rm -f $(docker -H unix:///run/bulkhead/bulkhead.sock ps -q)").run().succeeds();
+    api.finish();
+}
+
+#[test]
+fn an_exec_goes_on_without_its_client() {
+    let api = Served::new("api-exec-alone");
+    api.docker("run -d --name one busybox sleep 1000").run().succeeds();
+    for terminal in ["", "-t"] {
+        // It says more than any pipe or terminal holds, after its client has gone.
+        let script = "echo begun; until test -e /go; do sleep 0.02; done; seq 100000; echo over > /over";
+        let words = ["docker", "-H", &format!("unix://{SOCKET}"), "exec"];
+        let more: Vec<&str> = terminal.split_whitespace().chain(["one", "sh", "-c", script]).collect();
+        let mut client = api.host.pty_of(words.iter().chain(&more));
+        client.expect("begun");
+        api.host.sh("kill -9 $(pgrep -f 'exec.*one sh -c echo begun')").run().succeeds();
+        client.wait();
+        api.docker("exec one touch /go").run().succeeds();
+        bulkhead_tests::wait::until("it has said all", || {
+            api.docker("exec one cat /over").run().stdout() == "over\n"
+        });
+        api.docker("exec one rm /go /over").run().succeeds();
+    }
+    api.docker("rm -f one").run().succeeds();
+    api.finish();
+}

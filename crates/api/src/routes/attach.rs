@@ -63,9 +63,23 @@ async fn attach(
     };
     let failed = |error: std::io::Error| Failure::ours(format!("cannot make the streams: {error}"));
     let (mut session, theirs) = pipes(wanted).map_err(failed)?;
-    let copies = theirs.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().map_err(failed)?;
-    let found: Found =
-        ask_with(&house, copies, |engine, theirs| connect(engine, &id, wanted, theirs)).await?;
+    let found = loop {
+        let mut started = house.pending.started();
+        let copies = theirs.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().map_err(failed)?;
+        let found: Found =
+            ask_with(&house, copies, |engine, theirs| connect(engine, &id, wanted, theirs)).await?;
+        if found.attached || wanted == Attach::default() {
+            break found;
+        }
+        // One that is started just now neither runs yet nor waits for a start.
+        if house.pending.is_starting(&found.id) {
+            let _ = started.changed().await;
+        } else if !started.has_changed().unwrap_or(false) {
+            let (wanted, theirs) = without_errors(wanted, theirs, found.terminal);
+            session.place = Some(house.pending.keep(found.id.clone(), wanted, theirs)?);
+            break found;
+        }
+    };
     session.framed = !found.terminal;
     if found.terminal {
         session.keys = keys;
@@ -78,10 +92,6 @@ async fn attach(
             logs::show(engine, &container, &asked, out)
         };
         session.before = Some(flow_of(&house, job).await?);
-    }
-    if !found.attached && wanted != Attach::default() {
-        let (wanted, theirs) = without_errors(wanted, theirs, found.terminal);
-        session.place = Some(house.pending.keep(found.id, wanted, theirs)?);
     }
     client.begin(session.framed, std::future::ready(session), request.into_body())
 }

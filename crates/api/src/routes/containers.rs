@@ -187,6 +187,7 @@ async fn start(State(house): Shared, Path(id): Path<String>, Query(query): Query
     if query.checkpoint.is_some_and(|checkpoint| !checkpoint.is_empty()) {
         return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "bulkhead does not restore from checkpoints"));
     }
+    let _start = house.pending.start(&id);
     let waiting = waiting_for(&house, &id).await?;
     let (wanted, streams): (Vec<Attach>, Vec<Vec<OwnedFd>>) = waiting.into_iter().unzip();
     let job = |engine: &mut Engine, streams: Vec<OwnedFd>| {
@@ -201,19 +202,31 @@ async fn start(State(house): Shared, Path(id): Path<String>, Query(query): Query
             }
             return Ok(false);
         }
+        // Of two who start it, one is too late, and must do what it would have done if it had come later.
+        let copies = |streams: &[OwnedFd]| {
+            streams.iter().map(OwnedFd::try_clone).collect::<std::io::Result<Vec<OwnedFd>>>()
+        };
+        let late = attached.iter().map(|(wanted, streams)| Ok((*wanted, copies(streams)?)));
+        let late = late.collect::<std::io::Result<Vec<(Attach, Vec<OwnedFd>)>>>();
+        let late = late.map_err(|error| Failure::ours(format!("cannot copy descriptors: {error}")))?;
         let mut starting = Starting::default();
         if !attached.is_empty() {
             (starting.attach, starting.streams) = attached.remove(0);
         }
         starting.also = attached;
-        if let Err(error) = engine.start(&container, starting) {
-            // What never ran has ended: a client waits for its removal. The failure of the start is the one to tell.
-            if container.auto_remove {
-                let _ = engine.remove(&container, true, true);
+        let Err(error) = engine.start(&container, starting) else { return Ok(true) };
+        if engine.still_writes(&container).unwrap_or(false) {
+            for (wanted, streams) in &late {
+                engine.attach(&container, *wanted, streams)?;
             }
-            return Err(error.into());
+            return Ok(false);
         }
-        Ok(true)
+        // What never ran has ended: a client waits for its removal. What was in the way of the start (a conflict) may be in
+        // the way of that too, and says nothing of the container. The failure of the start is the one to tell.
+        if container.auto_remove && !matches!(error, Error::Conflict(_)) {
+            let _ = engine.remove(&container, false, true);
+        }
+        Err(error.into())
     };
     let started = ask_with(&house, streams.into_iter().flatten().collect(), job).await?;
     Ok(if started { StatusCode::NO_CONTENT } else { StatusCode::NOT_MODIFIED }.into_response())
@@ -251,16 +264,20 @@ async fn stop(State(house): Shared, Path(id): Path<String>, Query(query): Query<
 }
 
 async fn restart(State(house): Shared, Path(id): Path<String>, Query(query): Query<StopQuery>) -> Answer {
-    act(&house, id, |engine, container| {
-        engine.restart(
-            container,
-            query.signal.as_deref().filter(|signal| !signal.is_empty()),
-            query.t,
-            Starting::default(),
-        )?;
+    let _start = house.pending.start(&id);
+    let waiting = waiting_for(&house, &id).await?;
+    let (wanted, streams): (Vec<Attach>, Vec<Vec<OwnedFd>>) = waiting.into_iter().unzip();
+    let job = |engine: &mut Engine, streams: Vec<OwnedFd>| {
+        let container = engine.container(&id)?;
+        let mut streams = streams.into_iter();
+        let also =
+            wanted.iter().map(|wanted| (*wanted, streams.by_ref().take(wanted.count()).collect())).collect();
+        let signal = query.signal.as_deref().filter(|signal| !signal.is_empty());
+        engine.restart(&container, signal, query.t, Starting { also, ..Starting::default() })?;
         Ok(())
-    })
-    .await
+    };
+    ask_with(&house, streams.into_iter().flatten().collect(), job).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 #[derive(Deserialize)]
@@ -329,5 +346,13 @@ async fn remove(State(house): Shared, Path(id): Path<String>, Query(query): Quer
         return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "bulkhead does not remove links alone"));
     }
     let (force, with_volumes) = (is_on(query.force.as_ref()), is_on(query.v.as_ref()));
-    act(&house, id, |engine, container| Ok(engine.remove(container, force, with_volumes)?)).await
+    let job = |engine: &mut Engine| {
+        let container = engine.container(&id)?;
+        engine.remove(&container, force, with_volumes)?;
+        Ok(container.id)
+    };
+    let removed: String = ask(&house, job).await?;
+    // Who waited for its start waits for nothing now.
+    drop(house.pending.take(&removed));
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -21,7 +22,7 @@ use serde_json::json;
 
 use super::{LARGEST_BODY, Query, parse};
 use crate::descriptors::Stream;
-use crate::execs::Exec;
+use crate::execs::{Exec, LOST};
 use crate::failure::Failure;
 use crate::hijack::Client;
 use crate::session::Session;
@@ -50,7 +51,7 @@ async fn create(State(house): Shared, Path(container): Path<String>, body: Bytes
         Ok(container.id)
     };
     let container = ask(&house, job).await?;
-    let id = house.execs.add(container, config);
+    let id = house.execs.add(container, config)?;
     Ok((StatusCode::CREATED, axum::Json(json!({ "Id": id }))).into_response())
 }
 
@@ -58,6 +59,10 @@ fn keys(config: &ExecConfig) -> Result<DetachKeys, Failure> {
     let text = config.detach_keys.as_deref().filter(|keys| !keys.is_empty());
     DetachKeys::parse(text.unwrap_or(detach_keys::USUAL)).map_err(Failure::bad)
 }
+
+/// How long a resize waits for the start, and how often it looks.
+const STARTS_WITHIN: Duration = Duration::from_secs(10);
+const BREATH: Duration = Duration::from_millis(10);
 
 /// The exit code of what could not be started, as Docker has it.
 const NOT_STARTED: i32 = 126;
@@ -78,20 +83,31 @@ async fn start(State(house): Shared, Path(id): Path<String>, mut request: Reques
         .map_err(|error| Failure::bad(format!("cannot read the request's body: {error}")))?;
     let asked: ExecStartConfig = if body.is_empty() { ExecStartConfig::default() } else { parse(&body)? };
     let exec = house.execs.get(&id)?;
-    exec.claim()?;
+    let claim = exec.claim()?;
     if asked.detach.unwrap_or(false) {
-        let session = begin(&house, &exec, &asked).await.inspect_err(|_| exec.give_back())?;
-        // Nobody sees what it says: it is read, so that the program does not wait for that.
-        tokio::spawn(async move { session.serve(tokio::io::empty(), Bytes::new(), None).await });
+        // A task of its own: a client that goes in the middle changes nothing.
+        let started = tokio::spawn(async move {
+            let session = begin(&house, &exec, &asked).await;
+            drop(claim);
+            // Nobody sees what it says: it is read, so that the program does not wait for that.
+            session.map(|session| {
+                tokio::spawn(async move { session.serve(tokio::io::empty(), Bytes::new(), None).await });
+            })
+        });
+        started.await.map_err(|_| Failure::ours("the start of an exec was given up"))??;
         return Ok(StatusCode::OK.into_response());
     }
     let framed = !asked.tty.unwrap_or(false);
     // As Docker, the program starts after the answer: what fails is said where the program's words would be.
     let session = async move {
-        begin(&house, &exec, &asked).await.unwrap_or_else(|failure| {
-            exec.end(NOT_STARTED);
+        let session = begin(&house, &exec, &asked).await.unwrap_or_else(|failure| {
+            if exec.is_starting() {
+                exec.end(NOT_STARTED);
+            }
             said(&failure.to_string(), framed)
-        })
+        });
+        drop(claim);
+        session
     };
     client.begin(framed, session, Body::empty())
 }
@@ -127,7 +143,11 @@ async fn begin(house: &House, exec: &Arc<Exec>, asked: &ExecStartConfig) -> Resu
         }
     };
     let (begun, made) = hand_over(house, streams, job).await?;
-    let lost = |error: std::io::Error| Failure::ours(format!("cannot wait for an exec: {error}"));
+    // It runs, and nobody will tell how it ends.
+    let lost = |error: std::io::Error| {
+        exec.end(LOST);
+        Failure::ours(format!("cannot wait for an exec: {error}"))
+    };
     match begun {
         Begun::Runs(pid) => {
             let mut made = made.into_iter();
@@ -222,7 +242,15 @@ struct ResizeQuery {
 }
 
 async fn resize(State(house): Shared, Path(id): Path<String>, Query(size): Query<ResizeQuery>) -> Answer {
-    let terminal = house.execs.get(&id)?.terminal()?;
+    let exec = house.execs.get(&id)?;
+    // Clients do this as soon as they are answered, and it starts then.
+    for _ in 0..STARTS_WITHIN.as_millis() / BREATH.as_millis() {
+        if !exec.is_starting() {
+            break;
+        }
+        tokio::time::sleep(BREATH).await;
+    }
+    let terminal = exec.terminal()?;
     let size = Winsize { ws_row: size.h, ws_col: size.w, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(terminal.as_fd(), size)
         .map_err(|error| Failure::ours(format!("cannot resize the terminal of exec {id}: {error}")))?;

@@ -37,24 +37,39 @@ impl Engine {
         };
         // Not all options go together with a list of processes; then all are shown, and selected here.
         let mut output = ps(&["-q".to_owned(), list.join(",")])?;
-        if !output.status.success() {
+        let all = !output.status.success();
+        if all {
+            if let Some(named) = options.iter().find(|word| word.contains('=')) {
+                let why = "a column that is given a name goes with options that choose no processes only";
+                return Err(Error::Invalid(format!("ps: {named:?}: {why}")));
+            }
             output = ps(&[])?;
         }
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Error::Invalid(format!("ps: {}", said.lines().next().unwrap_or("it failed"))));
         }
-        select(&String::from_utf8_lossy(&output.stdout), &pids)
+        select(&String::from_utf8_lossy(&output.stdout), &pids, all)
     }
 }
 
-/// The lines of ps's output that are about these processes.
-fn select(text: &str, pids: &[i32]) -> Result<Top> {
+/// Columns that never have a space in them.
+const ONE_WORD: [&str; 27] = [
+    "UID", "USER", "RUSER", "EUID", "RUID", "GID", "GROUP", "PID", "PPID", "TGID", "LWP", "SPID", "NLWP",
+    "PGID", "PGRP", "SID", "SESS", "S", "STAT", "F", "C", "%CPU", "%MEM", "NI", "PRI", "TTY", "TT",
+];
+
+/// The lines of ps's output that are about these processes. If it shows `all` that there are, the column PID must be found
+/// in each line for certain: what stands before it has no spaces.
+fn select(text: &str, pids: &[i32], all: bool) -> Result<Top> {
     let mut lines = text.lines();
     let titles: Vec<String> = lines.next().unwrap_or("").split_whitespace().map(str::to_owned).collect();
     let at = titles.iter().position(|title| title == "PID").ok_or_else(|| {
         Error::Invalid("Couldn't find PID field in ps output: ask for it (-o pid,…)".into())
     })?;
+    if all && !titles.iter().take(at).all(|title| ONE_WORD.contains(&title.as_str())) {
+        return Err(Error::Invalid("ps: with these options, PID must be the first column (-o pid,…)".into()));
+    }
     let processes = lines
         .map(|line| columns(line, titles.len()))
         .filter(|row| row.get(at).and_then(|pid| pid.parse().ok()).is_some_and(|pid| pids.contains(&pid)))
@@ -84,7 +99,15 @@ mod tests {
         let text = "UID          PID CMD\nroot           1 /sbin/init\n604569600     42 sh -c sleep  5\n";
         let row = ["604569600", "42", "sh -c sleep  5"].map(str::to_owned).to_vec();
         let titles = ["UID", "PID", "CMD"].map(str::to_owned).to_vec();
-        assert_eq!(select(text, &[42, 99]).unwrap(), Top { titles, processes: vec![row] });
-        assert!(select("CMD\nsh\n", &[1]).is_err());
+        assert_eq!(select(text, &[42, 99], true).unwrap(), Top { titles, processes: vec![row] });
+        assert!(select("CMD\nsh\n", &[1], false).is_err());
+    }
+
+    #[test]
+    fn nobody_elses_line_passes_for_one_of_the_container() {
+        // A program of the host whose second word is a number that is a process here.
+        let text = "COMMAND PID\nsleep 42 1\n";
+        assert!(select(text, &[42], true).is_err());
+        assert!(select("PID COMMAND\n1 sleep 42\n", &[42], true).unwrap().processes.is_empty());
     }
 }

@@ -14,7 +14,8 @@ pub(super) struct Files {
 
 impl Manager for Files {
     fn is_taken(&self) -> Done<bool> {
-        Ok(cgroups::has_processes(&self.path))
+        // In any hierarchy: what is killed at the container's end is looked for in all.
+        cgroups::has_processes_anywhere(&self.path)
     }
 
     fn create(&mut self, cgroup: &Cgroup, _: &mut dyn FnMut(Unit) -> Done<()>) -> Done<Created> {
