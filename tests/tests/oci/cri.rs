@@ -104,12 +104,7 @@ BinaryName = "/run/own/bulkhead-runtime"
             .message(1, &Message::new().text(1, name).text(2, &format!("uid-{name}")).text(3, "default"))
             .text(2, if network == NODE { "" } else { name })
             .text(3, &format!("/tmp/logs/{name}"))
-            .message(
-                8,
-                &Message::new()
-                    .text(1, &group)
-                    .message(2, &Message::new().message(1, &modes)),
-            );
+            .message(8, &Message::new().text(1, &group).message(2, &Message::new().message(1, &modes)));
         let request = Message::new().message(1, &config).text(2, "bulkhead");
         let id = self.call("RunPodSandbox", &request).get_text(1);
         Pod { node: self, id, config, modes }
@@ -118,7 +113,9 @@ BinaryName = "/run/own/bulkhead-runtime"
     /// Ends it: nothing of this runtime's is left.
     pub(crate) fn end(self) {
         self.host.sh(LOCKS).prints("0");
-        self.host.sh("find /sys/fs/cgroup -type d -path '*/kubepods/pod-*/*' -o -name 'cri-*.scope'").prints("");
+        self.host
+            .sh("find /sys/fs/cgroup -type d -path '*/kubepods/pod-*/*' -o -name 'cri-*.scope'")
+            .prints("");
         (self.sh)(&self.host, "kill $(cat /run/ctr/pid)").run().succeeds();
         self.host.abandon();
     }

@@ -150,10 +150,7 @@ fn a_pod_s_containers_are_scopes_in_its_slice() {
     let unit = format!("cri-containerd-{}.scope", main.id);
     let names = "Slice ControlGroup ActiveState MemoryLimit CPUQuotaPerSecUSec";
     let group = format!("/kubepods.slice/kubepods-pod_one.slice/{unit}");
-    assert_eq!(
-        show(host, &unit, names),
-        ["kubepods-pod_one.slice", &group, "active", "67108864", "500ms"]
-    );
+    assert_eq!(show(host, &unit, names), ["kubepods-pod_one.slice", &group, "active", "67108864", "500ms"]);
     assert_eq!(main.exec("cat /proc/self/cgroup"), main.exec("cat /proc/1/cgroup"));
     let limits = Message::new().number(4, 32 << 20);
     node.call("UpdateContainerResources", &Message::new().text(1, &main.id).message(2, &limits));
