@@ -51,7 +51,7 @@ impl Attendant for Recorder<'_> {
     }
 
     fn ready(&mut self, pid: i32) -> Result<()> {
-        self.manager.settle(&self.cgroup)?;
+        self.manager.settle(&self.cgroup, pid)?;
         self.container.state.first =
             ProcessId::of(pid).step("state", || "look at the container's process")?;
         write(self.container)

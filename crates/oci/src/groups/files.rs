@@ -22,7 +22,7 @@ impl Manager for Files {
         Created::create(cgroup)
     }
 
-    fn settle(&mut self, _: &Cgroup) -> Done<()> {
+    fn settle(&mut self, _: &Cgroup, _: i32) -> Done<()> {
         Ok(())
     }
 

@@ -29,8 +29,8 @@ pub(crate) trait Manager {
     /// unit only once there is one goes to `record`.
     fn create(&mut self, cgroup: &Cgroup, record: &mut dyn FnMut(Unit) -> Done<()>) -> Done<Created>;
 
-    /// Its first process is in it: what could not hold until then, does now.
-    fn settle(&mut self, cgroup: &Cgroup) -> Done<()>;
+    /// Its first process, `pid`, is about to be in it: when it is, what could not hold until then is made to.
+    fn settle(&mut self, cgroup: &Cgroup, pid: i32) -> Done<()>;
 
     /// The group, or groups below it, for another process to enter.
     fn open_below(&self, below: &[Below]) -> Done<Created>;

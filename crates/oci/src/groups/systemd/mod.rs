@@ -8,11 +8,13 @@
 //! | [`properties`] | limits as properties |
 //! | [`annotations`] | properties that a configuration asks for |
 //! | [`address`], [`message`], [`bus`] | where systemd listens, what is sent, the requests |
+//! | [`membership`] | who is in a unit's group |
 //! | [`steward`] | the process that makes them, and is in a new scope until the container is |
 
 mod address;
 pub(crate) mod annotations;
 mod bus;
+mod membership;
 mod message;
 mod properties;
 mod steward;
@@ -23,7 +25,7 @@ use std::collections::BTreeMap;
 use bulkhead_isolation::cgroups::layout::Layout;
 use bulkhead_isolation::cgroups::resources::Resources as Limits;
 use bulkhead_isolation::cgroups::{self, Below, Cgroup, Created};
-use bulkhead_isolation::{Error, Result as Done, Step};
+use bulkhead_isolation::{Error, Result as Done};
 
 use super::Manager;
 use bus::Bus;
@@ -88,7 +90,7 @@ impl Manager for Systemd<'_> {
             Ok(String::new())
         })?;
         let run = steward.hear()?;
-        if !is_in(steward.pid(), &cgroup.path)? {
+        if membership::of(steward.pid(), &cgroup.path)?.is_empty() {
             // Without the steward it ends by itself, and what is at that path is not this container's.
             return Err(Error::new(
                 STEP,
@@ -106,8 +108,9 @@ impl Manager for Systemd<'_> {
         Created::create(&Cgroup { resources: first, ..cgroup.clone() })?.counted_by_systemd(&cgroup.path)
     }
 
-    fn settle(&mut self, cgroup: &Cgroup) -> Done<()> {
+    fn settle(&mut self, cgroup: &Cgroup, pid: i32) -> Done<()> {
         if let Some(steward) = self.steward.take() {
+            membership::await_beside(pid, steward.pid(), &cgroup.path)?;
             steward.go_on()?;
         }
         let (_, last) = without_tasks(&cgroup.resources);
@@ -173,11 +176,4 @@ fn without_tasks(limits: &Limits) -> (Limits, Limits) {
     first.unified = rest;
     let last = Limits { pids: first.pids.take(), unified, ..Limits::default() };
     (first, last)
-}
-
-/// Whether a process is in this group, in some hierarchy.
-fn is_in(pid: i32, path: &str) -> Done<bool> {
-    let file = format!("/proc/{pid}/cgroup");
-    let groups = std::fs::read_to_string(&file).step(STEP, || format!("read {file}"))?;
-    Ok(groups.lines().any(|line| line.splitn(3, ':').nth(2) == Some(path)))
 }
