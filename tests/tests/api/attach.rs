@@ -96,7 +96,7 @@ fn an_exec_goes_on_without_its_client() {
         let more: Vec<&str> = terminal.split_whitespace().chain(["one", "sh", "-c", script]).collect();
         let mut client = api.host.pty_of(words.iter().chain(&more));
         client.expect("begun");
-        api.host.sh("kill -9 $(pgrep -f 'exec.*one sh -c echo begun')").run().succeeds();
+        api.host.sh("kill -9 $(pgrep -x docker)").run().succeeds();
         client.wait();
         api.docker("exec one touch /go").run().succeeds();
         bulkhead_tests::wait::until("it has said all", || {
