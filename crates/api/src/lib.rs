@@ -11,8 +11,10 @@
 //! | `server` | connections, limits on what a client may send, the end |
 //! | `connections` | how many, and who goes when there are too many |
 //! | `overdue` | bodies that do not come |
+//! | `exchange` | one request and its answer |
 //! | `version` | which version of the API a request speaks, and its path without that |
 //! | `routes` | a file for each group of routes of Docker's reference, and what each does |
+//! | `house` | what all requests share |
 //! | `worker` | a process for each request that needs the engine |
 //! | `flow` | a body that is sent while it is written |
 //! | `upload` | a body that is read while it is received |
@@ -35,11 +37,13 @@
 
 mod connections;
 mod descriptors;
+mod exchange;
 mod execs;
 mod failure;
 pub mod filters;
 mod flow;
 mod hijack;
+mod house;
 mod listen;
 mod messages;
 mod moments;

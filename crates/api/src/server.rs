@@ -1,17 +1,13 @@
 //! Connections: taken, limited, and served until somebody asks for the end.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, Request, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::http::Request;
 use axum::routing::Router;
 use bulkhead_engine::{Programs, Roots, UsualUsers};
 use hyper::body::Incoming;
@@ -22,15 +18,12 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
-use crate::connections::{self, Connections, InUse, Slot, unless_told_to_go};
-use crate::failure::Failure;
+use crate::connections::{self, Connections, Slot, unless_told_to_go};
+use crate::house::House;
 use crate::listen::{self, Address};
 use crate::passed::{Listener, Passed};
-use crate::version::{self, ApiVersion};
-use crate::worker::House;
-use crate::{Options, ServeError, overdue, routes, tls, worker};
+use crate::{Options, ServeError, exchange, routes, tls, worker};
 
 /// How long a client may take to say what it wants.
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
@@ -274,7 +267,7 @@ where
     let Door { app, read_only, .. } = door;
     let given = slot.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        answer(app.clone(), request.map(Body::new), read_only, given.clone())
+        exchange::answer(app.clone(), request.map(Body::new), read_only, given.clone())
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -287,74 +280,6 @@ where
         Some(slot) => drop(unless_told_to_go(&slot, served).await),
         None => drop(served.await),
     }
-}
-
-/// Whether a request only looks. A GET may become a session, in which a client types.
-fn only_looks(method: &Method, uri: &Uri) -> bool {
-    // The one has a container's input; the other has the server ask whatever host is named.
-    let acts =
-        uri.path().trim_end_matches('/').ends_with("/attach/ws") || uri.path().starts_with("/distribution/");
-    matches!(*method, Method::GET | Method::HEAD) && !acts
-}
-
-/// One request. Everything that is said to a client goes through here.
-async fn answer(
-    app: Router,
-    mut request: Request<Body>,
-    read_only: bool,
-    slot: Option<Arc<Slot>>,
-) -> Result<Response, Infallible> {
-    let busy = slot.as_ref().map(Slot::busy);
-    let mut response = match version::split(request.uri()) {
-        Err(failure) => failure.into_response(),
-        Ok((_, uri)) if read_only && !only_looks(request.method(), &uri) => Failure::new(
-            StatusCode::FORBIDDEN,
-            "this server only lets clients look (it was started with --allow read-only)",
-        )
-        .into_response(),
-        // A few routes differ by version.
-        Ok((version, uri)) => {
-            *request.uri_mut() = uri;
-            request.extensions_mut().insert(version);
-            if let Some(slot) = slot {
-                request.extensions_mut().insert(slot);
-            }
-            let (request, is_overdue) = overdue::bound(request);
-            let response = app.oneshot(request).await.unwrap_or_else(|never| match never {});
-            if is_overdue.load(Ordering::Relaxed) {
-                let failure = Failure::new(StatusCode::REQUEST_TIMEOUT, overdue::why());
-                // What of the body may come still is not to be taken for the next request.
-                ([(CONNECTION, "close")], failure).into_response()
-            } else {
-                in_our_form(response).await
-            }
-        }
-    };
-    let headers = response.headers_mut();
-    let newest = HeaderValue::from_str(&ApiVersion::NEWEST.to_string());
-    if let Ok(newest) = newest {
-        headers.insert("Api-Version", newest);
-    }
-    headers.insert("Ostype", HeaderValue::from_static("linux"));
-    headers.insert("Docker-Experimental", HeaderValue::from_static("false"));
-    headers.insert(
-        "Server",
-        HeaderValue::from_static(concat!("Bulkhead/", env!("CARGO_PKG_VERSION"), " (linux)")),
-    );
-    Ok(response.map(|body| Body::new(InUse::new(body, busy))))
-}
-
-/// What the framework refuses by itself (a body that is too large, a path that is no text), in Docker's form.
-async fn in_our_form(response: Response) -> Response {
-    let refused = response.status().is_client_error() || response.status().is_server_error();
-    let is_text =
-        response.headers().get(CONTENT_TYPE).is_some_and(|form| form.as_bytes().starts_with(b"text/plain"));
-    if !refused || !is_text {
-        return response;
-    }
-    let status = response.status();
-    let text = to_bytes(response.into_body(), LARGEST_HEAD).await.unwrap_or_default();
-    Failure::new(status, String::from_utf8_lossy(&text)).into_response()
 }
 
 /// What a server that does nothing answers to these bytes.
@@ -380,22 +305,4 @@ pub(crate) async fn answers(said: &[u8]) -> Result<Vec<u8>, ServeError> {
     let _ = client.read_to_end(&mut heard).await;
     served.abort();
     Ok(heard)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Method, only_looks};
-    use crate::routes::TABLE;
-
-    #[test]
-    fn what_changes_something_is_no_look() {
-        for route in TABLE {
-            let path = route.path.replace(['{', '}', '*'], "");
-            let method = Method::from_bytes(route.method.as_bytes()).unwrap();
-            let acts = path == "/containers/id/attach/ws" || path.starts_with("/distribution/");
-            let looks = matches!(route.method, "GET" | "HEAD") && !acts;
-            assert_eq!(only_looks(&method, &path.parse().unwrap()), looks, "{} {path}", route.method);
-        }
-        assert!(!only_looks(&Method::GET, &"/containers/x/attach/ws/?stdin=1".parse().unwrap()));
-    }
 }

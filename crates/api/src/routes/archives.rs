@@ -26,8 +26,9 @@ use time::format_description::well_known::Rfc3339;
 use super::{Query, is_on};
 use crate::failure::Failure;
 use crate::flow::Late;
+use crate::house::House;
 use crate::upload;
-use crate::worker::{Extra, Form, House, Out, ask, ask_with, flow};
+use crate::worker::{Extra, Form, Out, ask, ask_with, flow};
 
 type Shared = State<Arc<House>>;
 type Answer = Result<Response, Failure>;

@@ -17,8 +17,9 @@ use super::{Query, is_on, logs};
 use crate::descriptors::Stream;
 use crate::failure::Failure;
 use crate::hijack::Client;
+use crate::house::House;
 use crate::session::Session;
-use crate::worker::{House, ask_with, flow_of};
+use crate::worker::{ask_with, flow_of};
 
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new().route("/containers/{id}/attach", post(attach))

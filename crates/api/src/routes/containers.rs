@@ -24,7 +24,8 @@ use serde::Deserialize;
 use super::{Query, is_on, parse};
 use crate::failure::Failure;
 use crate::filters;
-use crate::worker::{House, answer, ask, ask_with};
+use crate::house::House;
+use crate::worker::{answer, ask, ask_with};
 
 const SIGKILL: i32 = 9;
 

@@ -17,8 +17,9 @@ use serde_json::json;
 use super::Query;
 use crate::failure::Failure;
 use crate::filters;
+use crate::house::House;
 use crate::moments::{moment, nanoseconds, time_left};
-use crate::worker::{Form, House, Out, flow, gone};
+use crate::worker::{Form, Out, flow, gone};
 
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new().route("/events", get(events))

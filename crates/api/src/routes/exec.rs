@@ -25,8 +25,9 @@ use crate::descriptors::Stream;
 use crate::execs::{Exec, LOST};
 use crate::failure::Failure;
 use crate::hijack::Client;
+use crate::house::House;
 use crate::session::Session;
-use crate::worker::{House, ask, hand_over};
+use crate::worker::{ask, hand_over};
 
 type Shared = State<Arc<House>>;
 type Answer = Result<Response, Failure>;

@@ -17,9 +17,10 @@ use super::images::{fits, stated};
 use super::{Query, is_on, parse};
 use crate::failure::Failure;
 use crate::flow::Late;
+use crate::house::House;
 use crate::messages::{Messages, add_bar};
 use crate::upload;
-use crate::worker::{Form, House, Out, answer, flow, flow_with};
+use crate::worker::{Form, Out, answer, flow, flow_with};
 
 type Shared = State<Arc<House>>;
 type Answer = Result<Response, Failure>;

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::{Query, is_on};
 use crate::failure::Failure;
 use crate::filters;
+use crate::house::House;
 use crate::version::ApiVersion;
-use crate::worker::{House, answer, ask};
+use crate::worker::{answer, ask};
 
 type Shared = State<Arc<House>>;
 

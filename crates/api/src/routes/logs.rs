@@ -22,8 +22,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{Query, is_on};
 use crate::failure::Failure;
+use crate::house::House;
 use crate::moments::{moment, time_left};
-use crate::worker::{Form, House, Out, flow, gone};
+use crate::worker::{Form, Out, flow, gone};
 
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new().route("/containers/{id}/logs", get(logs))

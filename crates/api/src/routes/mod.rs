@@ -30,7 +30,7 @@ use axum::routing::any;
 use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
-use crate::worker::House;
+use crate::house::House;
 
 use table::Served;
 pub(crate) use table::{TABLE, reference};

@@ -21,8 +21,9 @@ use super::Query;
 use super::images::shown;
 use crate::failure::Failure;
 use crate::filters;
+use crate::house::House;
 use crate::version::ApiVersion;
-use crate::worker::{House, answer};
+use crate::worker::answer;
 
 type Shared = State<Arc<House>>;
 type Answer = Result<Response, Failure>;

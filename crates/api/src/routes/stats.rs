@@ -15,7 +15,8 @@ use serde::Deserialize;
 
 use super::{Query, is_on};
 use crate::failure::Failure;
-use crate::worker::{Form, House, Out, flow, gone};
+use crate::house::House;
+use crate::worker::{Form, Out, flow, gone};
 
 /// From one to the next.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -17,8 +17,9 @@ use super::images::summary;
 use super::{Query, is_on};
 
 use crate::failure::Failure;
+use crate::house::House;
 use crate::version::ApiVersion;
-use crate::worker::{House, answer};
+use crate::worker::answer;
 
 pub(super) fn routes() -> Router<Arc<House>> {
     Router::new()

@@ -18,8 +18,9 @@ use bulkhead_engine::{Engine, Error, Reference};
 use super::image_archives::{self, Pairs, one};
 use super::{Query, parse};
 use crate::failure::Failure;
+use crate::house::House;
 use crate::messages::Messages;
-use crate::worker::{House, answer, flow};
+use crate::worker::{answer, flow};
 
 type Shared = State<Arc<House>>;
 type Answer = Result<Response, Failure>;

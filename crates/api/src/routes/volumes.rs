@@ -15,7 +15,8 @@ use serde::Deserialize;
 use super::{Query, is_on, parse};
 use crate::failure::Failure;
 use crate::filters;
-use crate::worker::{House, answer, ask};
+use crate::house::House;
+use crate::worker::{answer, ask};
 
 type Shared = State<Arc<House>>;
 

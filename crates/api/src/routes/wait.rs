@@ -17,7 +17,8 @@ use serde::Deserialize;
 
 use super::Query;
 use crate::failure::Failure;
-use crate::worker::{Form, House, Out, flow, gone};
+use crate::house::House;
+use crate::worker::{Form, Out, flow, gone};
 
 /// For what is waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

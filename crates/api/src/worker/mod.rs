@@ -5,32 +5,38 @@
 //! came of it to a pipe, and ends; it has none of the server's descriptors but that pipe and what it is given, so that a client's connection
 //! ends when the server says so. A job that changes something goes on if its client, or the server, has gone: what began
 //! is finished, as with a command whose terminal was closed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `jobs` | what routes ask of such a process |
+//! | `out` | what it says while it works |
+
+mod jobs;
+mod out;
 
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use axum::response::{IntoResponse, Response};
-use bulkhead_engine::{Engine, Programs, Roots, UsualUsers};
-use bulkhead_sys::channel;
+use axum::body::Bytes;
+use bulkhead_engine::Engine;
 use bulkhead_sys::process::{CloneArgs, Cloned, clone3, close_all_but, exit_now};
 use bulkhead_sys::signals;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Rlimit;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
 use crate::connections;
-use crate::execs::Execs;
 use crate::failure::Failure;
 use crate::flow::Flow;
-use crate::pending::Pending;
+use crate::house::House;
+
+pub(crate) use jobs::{answer, ask, ask_with, flow, flow_of, flow_with, hand_over};
+pub(crate) use out::{Extra, Form, Out, gone};
+
+use jobs::understood;
 
 /// What begins a message that tells of success, and one that tells of a failure.
 const DONE: u8 = b'+';
@@ -44,124 +50,10 @@ const LARGEST_ANSWER: u64 = 64 << 20;
 
 const SIGCHLD: i32 = 17;
 
-/// What every request gets. A request's process has it as it was when it was cloned.
-#[derive(Debug)]
-pub(crate) struct House {
-    pub(crate) roots: Roots,
-    pub(crate) programs: Programs,
-    /// Clients that wait for a container to be started.
-    pub(crate) pending: Arc<Pending>,
-    /// Programs that clients want run in containers.
-    pub(crate) execs: Execs,
-    /// Which user namespace containers get that ask for none.
-    pub(crate) usual_users: UsualUsers,
-    /// The limit of descriptors that the server's children get; `None`: it has none, and does no jobs (fuzzing).
-    pub(crate) files: Option<Rlimit>,
-}
-
-impl House {
-    pub(crate) fn new(
-        roots: Roots,
-        programs: Programs,
-        usual_users: UsualUsers,
-        files: Option<Rlimit>,
-    ) -> House {
-        House { roots, programs, pending: Arc::default(), execs: Execs::default(), usual_users, files }
-    }
-}
-
 /// A process that does a job. The kernel reaps it, whatever becomes of the request ([`reap_by_itself`]).
 pub(crate) struct Worker {
     answer: Receiver,
     process: OwnedFd,
-}
-
-/// What a body that is sent while it is written is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// JSON, a line each.
-    Json,
-    /// The bytes of a terminal.
-    Raw,
-    /// Frames of two streams.
-    Multiplexed,
-    /// A tar.
-    Tar,
-    /// A tar, as `export` calls it.
-    Bytes,
-}
-
-impl Form {
-    fn letter(self) -> u8 {
-        match self {
-            Form::Json => b'j',
-            Form::Raw => b'r',
-            Form::Multiplexed => b'm',
-            Form::Tar => b't',
-            Form::Bytes => b'b',
-        }
-    }
-
-    fn of(letter: u8) -> Option<Form> {
-        let all = [Form::Json, Form::Raw, Form::Multiplexed, Form::Tar, Form::Bytes];
-        all.into_iter().find(|form| form.letter() == letter)
-    }
-
-    pub(crate) fn media_type(self) -> &'static str {
-        match self {
-            Form::Json => "application/json",
-            Form::Raw => "application/vnd.docker.raw-stream",
-            Form::Multiplexed => "application/vnd.docker.multiplexed-stream",
-            Form::Tar => "application/x-tar",
-            Form::Bytes => "application/octet-stream",
-        }
-    }
-}
-
-/// A header beyond those that every answer has: its name, in small letters, and its value.
-pub(crate) type Extra = (String, String);
-
-/// Where the process of a request writes what is sent while it writes it.
-pub(crate) struct Out {
-    pipe: File,
-    begun: bool,
-}
-
-impl Out {
-    /// Answers that the request can be served; the body follows, in this form.
-    pub(crate) fn begin(&mut self, form: Form) -> Result<&mut File, Failure> {
-        self.begin_with(form, &[])
-    }
-
-    /// The same, with more headers.
-    pub(crate) fn begin_with(&mut self, form: Form, headers: &[Extra]) -> Result<&mut File, Failure> {
-        self.begun = true;
-        let headers = serde_json::to_vec(headers).map_err(|error| gone(error.into()))?;
-        let length = u32::try_from(headers.len()).map_err(|error| gone(std::io::Error::other(error)))?;
-        let head = [[DONE, form.letter()].as_slice(), &length.to_ne_bytes(), &headers].concat();
-        self.pipe.write_all(&head).map_err(gone)?;
-        Ok(&mut self.pipe)
-    }
-
-    /// Whether the body has begun.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun
-    }
-
-    /// Another descriptor of the body's pipe, for whoever writes there after the beginning.
-    pub(crate) fn descriptor(&self) -> Result<OwnedFd, Failure> {
-        self.pipe.try_clone().map(OwnedFd::from).map_err(gone)
-    }
-
-    /// The body, begun in this form if it has not begun yet.
-    pub(crate) fn begun(&mut self, form: Form) -> Result<&mut File, Failure> {
-        if self.begun { Ok(&mut self.pipe) } else { self.begin(form) }
-    }
-}
-
-/// What it means that a client's end cannot be written: nobody listens any more, so nobody hears this.
-pub(crate) fn gone(error: std::io::Error) -> Failure {
-    Failure::ours(format!("cannot answer the client: {error}"))
 }
 
 /// Lets the kernel reap the processes of requests (SIGCHLD ignored, wait(2)): their answers say how they ended.
@@ -179,7 +71,7 @@ impl Worker {
     }
 
     /// Begins a job that has one answer, with descriptors of the server's.
-    fn send_with<T: Serialize>(
+    pub(super) fn send_with<T: Serialize>(
         house: &House,
         given: Vec<OwnedFd>,
         job: impl FnOnce(&mut Engine, Vec<OwnedFd>) -> Result<T, Failure>,
@@ -192,7 +84,7 @@ impl Worker {
     /// Begins a job that writes its answer bit by bit. What fails before the first of it is told as a failure; what fails
     /// later breaks the body off, and whoever runs the server is told. Second: where the last word comes from, without which
     /// the body is not whole: a killed process says none.
-    fn send_flowing(
+    pub(super) fn send_flowing(
         house: &House,
         mut given: Vec<OwnedFd>,
         job: impl FnOnce(&mut Engine, Vec<OwnedFd>, &mut Out) -> Result<(), Failure>,
@@ -244,7 +136,7 @@ impl Worker {
     }
 
     /// What flows, after the first word.
-    async fn flow(mut self, last_word: OwnedFd) -> Result<(Form, Vec<Extra>, Flow), Failure> {
+    pub(super) async fn flow(mut self, last_word: OwnedFd) -> Result<(Form, Vec<Extra>, Flow), Failure> {
         let mut first = [0];
         self.answer.read_exact(&mut first).await.map_err(|_| killed())?;
         if first == [DONE] {
@@ -349,94 +241,4 @@ fn tell<T: Serialize>(answer: &mut File, done: Result<T, Failure>) {
         message.push(END);
         let _ = answer.write_all(&message);
     }
-}
-
-/// Does a job, and answers with what came of it.
-pub(crate) async fn answer<T: Serialize>(
-    house: &House,
-    job: impl FnOnce(&mut Engine) -> Result<T, Failure> + Send,
-) -> Result<Response, Failure> {
-    let worker = Worker::send(house, job)?;
-    let json = worker.json().await?;
-    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
-}
-
-/// Does a job, and gives what came of it.
-pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
-    house: &House,
-    job: impl FnOnce(&mut Engine) -> Result<T, Failure> + Send,
-) -> Result<T, Failure> {
-    understood(&Worker::send(house, job)?.json().await?)
-}
-
-/// Does a job with descriptors of the server's, and gives what came of it.
-pub(crate) async fn ask_with<T: Serialize + DeserializeOwned>(
-    house: &House,
-    given: Vec<OwnedFd>,
-    job: impl FnOnce(&mut Engine, Vec<OwnedFd>) -> Result<T, Failure> + Send,
-) -> Result<T, Failure> {
-    understood(&Worker::send_with(house, given, job)?.json().await?)
-}
-
-/// Does a job that makes descriptors, which the server has from then on.
-pub(crate) async fn hand_over<T: Serialize + DeserializeOwned>(
-    house: &House,
-    mut given: Vec<OwnedFd>,
-    job: impl FnOnce(&mut Engine, Vec<OwnedFd>) -> Result<(T, Vec<OwnedFd>), Failure> + Send,
-) -> Result<(T, Vec<OwnedFd>), Failure> {
-    let failed = |error: std::io::Error| Failure::ours(format!("cannot hand over descriptors: {error}"));
-    let (ours, theirs) = channel::pair().map_err(failed)?;
-    given.push(theirs);
-    let job = |engine: &mut Engine, mut given: Vec<OwnedFd>| {
-        let theirs = given.pop();
-        let (done, made) = job(engine, given)?;
-        let made: Vec<BorrowedFd<'_>> = made.iter().map(AsFd::as_fd).collect();
-        theirs.map(|theirs| channel::send(theirs, b"made", &made)).transpose().map_err(failed)?;
-        Ok(done)
-    };
-    let done = ask_with(house, given, job).await?;
-    // It was sent before the answer was.
-    rustix::io::ioctl_fionbio(&ours, true).map_err(|error| failed(error.into()))?;
-    let made = channel::receive(&ours).map_err(failed)?.ok_or_else(killed)?;
-    Ok((done, made.fds))
-}
-
-fn understood<T: DeserializeOwned>(json: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(json)
-        .map_err(|error| Failure::ours(format!("the request's process cannot be understood: {error}")))
-}
-
-/// Does a job that writes its answer bit by bit.
-pub(crate) async fn flow(
-    house: &House,
-    job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure> + Send,
-) -> Result<Response, Failure> {
-    flow_with(house, Vec::new(), |engine, _, out| job(engine, out)).await
-}
-
-/// The same, for whoever passes it on itself.
-pub(crate) async fn flow_of(
-    house: &House,
-    job: impl FnOnce(&mut Engine, &mut Out) -> Result<(), Failure> + Send,
-) -> Result<Flow, Failure> {
-    let (worker, last_word) = Worker::send_flowing(house, Vec::new(), |engine, _, out| job(engine, out))?;
-    Ok(worker.flow(last_word).await?.2)
-}
-
-/// Does a job that writes its answer bit by bit, with descriptors of the server's.
-pub(crate) async fn flow_with(
-    house: &House,
-    given: Vec<OwnedFd>,
-    job: impl FnOnce(&mut Engine, Vec<OwnedFd>, &mut Out) -> Result<(), Failure> + Send,
-) -> Result<Response, Failure> {
-    let (worker, last_word) = Worker::send_flowing(house, given, job)?;
-    let (form, extra, flow) = worker.flow(last_word).await?;
-    let mut response = ([(CONTENT_TYPE, form.media_type())], Body::new(flow)).into_response();
-    for (name, value) in extra {
-        let unfit = |error: String| Failure::ours(format!("cannot answer with the header {name}: {error}"));
-        let value = HeaderValue::from_str(&value).map_err(|error| unfit(error.to_string()))?;
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| unfit(error.to_string()))?;
-        response.headers_mut().insert(name, value);
-    }
-    Ok(response)
 }
