@@ -138,6 +138,18 @@ impl Pending {
     }
 }
 
+/// What each of those who waited wants, and the streams of all: so they go to a request's process.
+pub(crate) fn apart(waiting: Vec<(Attach, Vec<OwnedFd>)>) -> (Vec<Attach>, Vec<OwnedFd>) {
+    let (wanted, streams): (Vec<Attach>, Vec<Vec<OwnedFd>>) = waiting.into_iter().unzip();
+    (wanted, streams.into_iter().flatten().collect())
+}
+
+/// The other way.
+pub(crate) fn together(wanted: &[Attach], streams: Vec<OwnedFd>) -> Vec<(Attach, Vec<OwnedFd>)> {
+    let mut streams = streams.into_iter();
+    wanted.iter().map(|wanted| (*wanted, streams.by_ref().take(wanted.count()).collect())).collect()
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.pending.all().1.retain(|waiting| waiting.number != self.number);

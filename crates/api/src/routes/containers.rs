@@ -25,6 +25,7 @@ use super::{Query, is_on, parse};
 use crate::failure::Failure;
 use crate::filters;
 use crate::house::House;
+use crate::pending;
 use crate::worker::{answer, ask, ask_with};
 
 const SIGKILL: i32 = 9;
@@ -189,13 +190,10 @@ async fn start(State(house): Shared, Path(id): Path<String>, Query(query): Query
         return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "bulkhead does not restore from checkpoints"));
     }
     let _start = house.pending.start(&id);
-    let waiting = waiting_for(&house, &id).await?;
-    let (wanted, streams): (Vec<Attach>, Vec<Vec<OwnedFd>>) = waiting.into_iter().unzip();
+    let (wanted, streams) = pending::apart(waiting_for(&house, &id).await?);
     let job = |engine: &mut Engine, streams: Vec<OwnedFd>| {
         let container = engine.container(&id)?;
-        let mut streams = streams.into_iter();
-        let mut attached: Vec<(Attach, Vec<OwnedFd>)> =
-            wanted.iter().map(|wanted| (*wanted, streams.by_ref().take(wanted.count()).collect())).collect();
+        let mut attached = pending::together(&wanted, streams);
         if engine.still_writes(&container)? {
             // Somebody else was quicker: who waited for the start hears what comes from now on.
             for (wanted, streams) in &attached {
@@ -229,7 +227,7 @@ async fn start(State(house): Shared, Path(id): Path<String>, Query(query): Query
         }
         Err(error.into())
     };
-    let started = ask_with(&house, streams.into_iter().flatten().collect(), job).await?;
+    let started = ask_with(&house, streams, job).await?;
     Ok(if started { StatusCode::NO_CONTENT } else { StatusCode::NOT_MODIFIED }.into_response())
 }
 
@@ -266,18 +264,15 @@ async fn stop(State(house): Shared, Path(id): Path<String>, Query(query): Query<
 
 async fn restart(State(house): Shared, Path(id): Path<String>, Query(query): Query<StopQuery>) -> Answer {
     let _start = house.pending.start(&id);
-    let waiting = waiting_for(&house, &id).await?;
-    let (wanted, streams): (Vec<Attach>, Vec<Vec<OwnedFd>>) = waiting.into_iter().unzip();
+    let (wanted, streams) = pending::apart(waiting_for(&house, &id).await?);
     let job = |engine: &mut Engine, streams: Vec<OwnedFd>| {
         let container = engine.container(&id)?;
-        let mut streams = streams.into_iter();
-        let also =
-            wanted.iter().map(|wanted| (*wanted, streams.by_ref().take(wanted.count()).collect())).collect();
+        let also = pending::together(&wanted, streams);
         let signal = query.signal.as_deref().filter(|signal| !signal.is_empty());
         engine.restart(&container, signal, query.t, Starting { also, ..Starting::default() })?;
         Ok(())
     };
-    ask_with(&house, streams.into_iter().flatten().collect(), job).await?;
+    ask_with(&house, streams, job).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
