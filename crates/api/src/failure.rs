@@ -33,6 +33,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// For a terminal or a log: it may hold what a client wrote, and no line of it may pass for another or speak to the
+    /// terminal.
+    pub(crate) fn printable(&self) -> String {
+        self.message.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    }
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.message)
@@ -111,5 +119,17 @@ pub struct ServeError {
 impl ServeError {
     pub(crate) fn new(doing: impl Into<String>, source: impl Into<std::io::Error>) -> ServeError {
         ServeError { doing: doing.into(), source: source.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+
+    #[test]
+    fn what_is_printed_is_one_line_that_says_nothing_to_the_terminal() {
+        let failure = Failure::bad("no file a\nb\u{1b}[2J");
+        assert_eq!(failure.printable(), "no file a\u{fffd}b\u{fffd}[2J");
+        assert_eq!(failure.to_string(), "no file a\nb\u{1b}[2J");
     }
 }

@@ -99,7 +99,9 @@ impl Worker {
             match engine.and_then(|engine| job(engine, given, &mut out)) {
                 // Said before the body's pipe is closed, so that it is there when its end is seen.
                 Ok(()) => drop(rustix::io::write(&says_it, &[END])),
-                Err(failure) if out.begun => eprintln!("bulkhead serve: an answer ends early: {failure}"),
+                Err(failure) if out.begun => {
+                    eprintln!("bulkhead serve: an answer ends early: {}", failure.printable())
+                }
                 Err(failure) => tell::<()>(answer, Err(failure)),
             }
         })?;
