@@ -215,3 +215,35 @@ impl Drop for Claim {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Execs, LOST, MOST};
+    use bulkhead_engine::models::ExecConfig;
+
+    #[test]
+    fn there_are_not_more_than_the_most_and_those_that_have_ended_do_not_count() {
+        let execs = Execs::default();
+        let add = || execs.add("c".into(), ExecConfig::default());
+        let ids: Vec<String> = (0..MOST).map(|_| add().unwrap()).collect();
+        assert!(add().is_err());
+        execs.get(&ids[0]).unwrap().end(0);
+        add().unwrap();
+        assert!(add().is_err());
+    }
+
+    #[test]
+    fn a_claim_that_comes_to_nothing_leaves_it_to_others() {
+        let execs = Execs::default();
+        let id = execs.add("c".into(), ExecConfig::default()).unwrap();
+        let exec = execs.get(&id).unwrap();
+        let claim = exec.claim().unwrap();
+        assert!(exec.claim().is_err());
+        drop(claim);
+        let claim = exec.claim().unwrap();
+        exec.end(LOST);
+        drop(claim);
+        assert!(exec.claim().is_err());
+        assert_eq!(exec.inspect().exit_code, Some(137));
+    }
+}

@@ -107,3 +107,23 @@ fn an_exec_goes_on_without_its_client() {
     api.docker("rm -f one").run().succeeds();
     api.finish();
 }
+
+#[test]
+fn an_attach_and_a_start_do_not_miss_each_other() {
+    let api = Served::new("api-attach-start");
+    // Whichever comes first: who attaches hears what is said after both, and the end.
+    for number in 0..20 {
+        let name = format!("c{number}");
+        let script = "sleep 0.3; echo said";
+        api.docker(&format!("create --name {name} busybox sh -c '{script}'")).run().succeeds();
+        let curl =
+            format!("curl -sS --max-time 20 --unix-socket {SOCKET} -X POST http://d/containers/{name}");
+        let attach = format!("{curl}/attach?stream=1'&'stdout=1 -o /tmp/heard{number}");
+        api.host
+            .sh(&format!("{attach} & {curl}/start; wait $!; grep -q said /tmp/heard{number}"))
+            .run()
+            .succeeds();
+    }
+    api.docker("rm $(docker -H unix:///run/bulkhead/bulkhead.sock ps -aq)").run().succeeds();
+    api.finish();
+}
